@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// The forward of a few query rows (decode): bound by reading K and V, so rows are vectors and nothing is
+// copied. One task is one split of the keys; each row runs over it alone, the first from memory, the
+// others from the cache.
+
+#if defined(FA4_CPU_FEW_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef FA4_CPU_FEW_ROWS_INL_H_
+#undef FA4_CPU_FEW_ROWS_INL_H_
+#else
+#define FA4_CPU_FEW_ROWS_INL_H_
+#endif
+
+#include <algorithm>
+
+#include "cpu/dot-inl.h"
+#include "cpu/row_result-inl.h"
+
+FA4_BEFORE_NAMESPACE();
+namespace fa4::cpu {
+namespace HWY_NAMESPACE {
+
+template <class Row>
+class FewRows {
+  using Stored = typename Row::Stored;
+
+ public:
+  FewRows(const ForwardContext& context, const ForwardTask& task, Arena* arena)
+      : context_(context),
+        problem_(*context.problem),
+        task_(task),
+        sequence_(sequence_of(problem_, task.batch)),
+        scale_(score_scale(problem_)),
+        query_(arena->take<float>(round_up(problem_.head_dim, kLanes))),
+        out_(arena->take<float>(round_up(problem_.value_dim, kLanes))),
+        scores_(arena->take<float>(round_up(task.key_end - task.key_begin, kLanes))) {}
+
+  void run() {
+    const int64_t group = problem_.group();
+    for (int64_t row = task_.row_begin; row < task_.row_end; ++row) {
+      const int64_t query = row / group;
+      const int64_t head = task_.kv_head * group + row % group;
+      KeyRange keys = visible_keys(problem_, sequence_, query);
+      keys.begin = std::clamp(keys.begin, task_.key_begin, task_.key_end);
+      keys.end = std::clamp(keys.end, keys.begin, task_.key_end);
+      attend(query, head, keys);
+      finish(row, query, head);
+    }
+  }
+
+ private:
+  void attend(int64_t query, int64_t head, KeyRange keys) {
+    row_max_ = kNoKeys;
+    row_sum_ = 0;
+    fill_zero(out_, round_up(problem_.value_dim, kLanes));
+    if (keys.begin == keys.end) return;
+    load_row(problem_.q.at(sequence_.q_batch, sequence_.q_begin + query, head), problem_.q.dtype,
+             problem_.head_dim, round_up(problem_.head_dim, kLanes), query_);
+    const int64_t count = keys.end - keys.begin;
+    score(keys.begin, count);
+    exponents(count);
+    values(keys.begin, count);
+  }
+
+  const Stored* stored(const RowsView& view, int64_t key) const {
+    return reinterpret_cast<const Stored*>(
+        key_row(problem_, view, task_.batch, sequence_, key, task_.kv_head));
+  }
+
+  void score(int64_t first, int64_t count) {
+    for (int64_t i = 0; i < count; i += 4) {
+      const Stored* k[4];
+      for (int64_t n = 0; n < 4; ++n) k[n] = stored(problem_.k, first + std::min(i + n, count - 1));
+      float score[4];
+      four_scores<Row>(query_, k, problem_.head_dim, scale_.scale, score);
+      for (int64_t n = 0; n < std::min<int64_t>(4, count - i); ++n) scores_[i + n] = score[n];
+    }
+  }
+
+  // The maximum of the scores, and e^(score - maximum) in their place.
+  void exponents(int64_t count) {
+    const FloatVector minus_infinity = hn::Set(kFloats, -std::numeric_limits<float>::infinity());
+    FloatVector maximum = minus_infinity;
+    for (int64_t i = count; i < round_up(count, kLanes); ++i) scores_[i] = 0;
+    for (int64_t i = 0; i < count; i += kLanes) {
+      FloatVector score = hn::Load(kFloats, scores_ + i);
+      if (scale_.softcap > 0) score = scale_.capped(score);
+      score = hn::IfThenElse(in_range(i, count), score, minus_infinity);
+      maximum = hn::Max(maximum, score);
+      hn::Store(score, kFloats, scores_ + i);
+    }
+    row_max_ = std::max(kNoKeys, hn::GetLane(hn::MaxOfLanes(kFloats, maximum)));
+    const FloatVector top = hn::Set(kFloats, row_max_);
+    FloatVector sum = hn::Zero(kFloats);
+    for (int64_t i = 0; i < count; i += kLanes) {
+      const FloatVector p = probability<6>(hn::Sub(hn::Load(kFloats, scores_ + i), top));
+      sum = hn::Add(sum, p);
+      hn::Store(p, kFloats, scores_ + i);
+    }
+    row_sum_ = hn::GetLane(hn::SumOfLanes(kFloats, sum));
+  }
+
+  static HWY_INLINE hn::Mask<FloatTag> in_range(int64_t i, int64_t count) {
+    return hn::Lt(hn::Iota(kFloats, 0),
+                  hn::Set(kFloats, static_cast<float>(std::min(count - i, kLanes))));
+  }
+
+  // out_ += P V, eight vectors of columns in registers at a time.
+  void values(int64_t first, int64_t count) {
+    constexpr int kColumns = 8;
+    const int64_t whole = problem_.value_dim / kLanes * kLanes;
+    int64_t column = 0;
+    for (; column + kColumns * kLanes <= whole; column += kColumns * kLanes) {
+      add_columns<kColumns>(first, count, column);
+    }
+    for (; column < whole; column += kLanes) add_columns<1>(first, count, column);
+    if (whole == problem_.value_dim) return;
+    for (int64_t i = 0; i < count; ++i) {
+      const Stored* v = stored(problem_.v, first + i);
+      for (int64_t d = whole; d < problem_.value_dim; ++d)
+        out_[d] += scores_[i] * Row::scalar(v[d]);
+    }
+  }
+
+  template <int kColumns>
+  void add_columns(int64_t first, int64_t count, int64_t column) {
+    FloatVector sum[kColumns];
+    FA4_UNROLL
+    for (int j = 0; j < kColumns; ++j) sum[j] = hn::Zero(kFloats);
+    for (int64_t i = 0; i < count; ++i) {
+      const Stored* v = stored(problem_.v, first + i) + column;
+      const FloatVector p = hn::Set(kFloats, scores_[i]);
+      FA4_UNROLL
+      for (int j = 0; j < kColumns; ++j) sum[j] = hn::MulAdd(p, Row::load(v + j * kLanes), sum[j]);
+    }
+    FA4_UNROLL
+    for (int j = 0; j < kColumns; ++j) hn::StoreU(sum[j], kFloats, out_ + column + j * kLanes);
+  }
+
+  void finish(int64_t row, int64_t query, int64_t head) {
+    if (task_.partial >= 0) {
+      store_partial(context_, task_.partial + row - task_.row_begin, row_max_, row_sum_, out_);
+      return;
+    }
+    const Normalisation n = normalise(problem_, head, row_max_, row_sum_);
+    scale_in_place(out_, problem_.value_dim, n.factor);
+    store_out(*context_.tensors, sequence_, head, query, out_, problem_.value_dim);
+    store_lse(*context_.tensors, sequence_, head, query, n.lse);
+  }
+
+  const ForwardContext& context_;
+  const Problem& problem_;
+  const ForwardTask& task_;
+  const Sequence sequence_;
+  const ScoreScale scale_;
+  float* query_;
+  float* out_;
+  float* scores_;
+  float row_max_ = kNoKeys;
+  float row_sum_ = 0;
+};
+
+inline void forward_rows(const ForwardContext& context, const ForwardTask& task, Arena arena) {
+  switch (context.problem->q.dtype) {
+    case Dtype::BFloat16:
+      return FewRows<BFloat16Row>(context, task, &arena).run();
+    case Dtype::Float16:
+      return FewRows<Float16Row>(context, task, &arena).run();
+    default:
+      return FewRows<Float32Row>(context, task, &arena).run();
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace fa4::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target guard
