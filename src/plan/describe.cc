@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "plan/plan.h"
+
+namespace fa4::plan {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json describe_problem(const Problem& problem) {
+  return {{"dtype", name_of(problem.q.dtype)},
+          {"batch", problem.batch},
+          {"heads", problem.heads},
+          {"kv_heads", problem.kv_heads},
+          {"seq_q", problem.seq_q},
+          {"seq_k", problem.seq_k},
+          {"head_dim", problem.head_dim},
+          {"value_dim", problem.value_dim},
+          {"packed_q", problem.packed_q},
+          {"packed_k", problem.packed_k},
+          {"page_size", problem.page_size},
+          {"query_lengths", problem.has_query_lengths},
+          {"key_lengths", problem.has_key_lengths},
+          {"sink", problem.has_sink},
+          {"scale", problem.scale},
+          {"softcap", problem.softcap},
+          {"window_left", problem.window_left},
+          {"window_right", problem.window_right},
+          {"num_splits", problem.num_splits},
+          {"deterministic", problem.deterministic},
+          {"batch_invariant", problem.batch_invariant}};
+}
+
+}  // namespace
+
+std::string describe(const Problem& problem, Pass pass, const Request& request, const Plan& plan) {
+  Json tiles = Json::object();
+  for (const auto& [name, size] : plan.blueprint.tiles) tiles[name] = size;
+  Json declined = Json::array();
+  for (const Declined& item : plan.declined) {
+    declined.push_back(
+        {{"backend", item.backend}, {"kernel", item.kernel}, {"reason", item.reason}});
+  }
+  const Json text = {
+      {"pass", name_of(pass)},
+      {"backend", plan.backend->name()},
+      {"kernel", plan.blueprint.kernel},
+      {"why", plan.why},
+      {"requested", {{"backend", request.backend}, {"kernel", request.kernel}}},
+      {"problem", describe_problem(problem)},
+      {"tiles", tiles},
+      {"grid", plan.blueprint.grid},
+      {"threads", plan.blueprint.threads},
+      {"workspace_bytes", plan.blueprint.workspace_bytes},
+      {"work", {{"visible_pairs", plan.work.visible_pairs}, {"flops", plan.work.flops}}},
+      {"declined", declined}};
+  return text.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace fa4::plan
