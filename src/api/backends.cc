@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/backends.h"
+
+#include "cpu/backend.h"
+#include "reference/backend.h"
+
+namespace fa4::api {
+
+std::span<const plan::Candidate> backends() {
+  static const plan::Candidate candidates[] = {
+      {.backend = &cpu::backend()},
+      {.backend = &reference::reference_backend(), .judge = true},
+      {.backend = &reference::plain_backend(), .judge = true}};
+  return candidates;
+}
+
+}  // namespace fa4::api

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The numbers and names of fa4_problem that are no tensors.
+#pragma once
+
+#include "core/problem.h"
+#include "core/status.h"
+
+namespace fa4::api {
+
+// Fields that exist in the struct and that no backend of this version serves.
+Status refuse_unserved(const fa4_problem& source);
+
+// Scale, softcap, window, splits and flags. The sizes of the problem are set.
+Status read_options(const fa4_problem& source, Problem* problem);
+
+// Host backends have no stream.
+Status refuse_stream(const void* stream);
+
+}  // namespace fa4::api

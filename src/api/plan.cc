@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/plan.h"
+
+#include "api/backends.h"
+#include "api/error.h"
+
+namespace fa4::api {
+namespace {
+
+Status plan_problem(const fa4_problem* source, fa4_pass pass_code,
+                    std::unique_ptr<fa4_plan>* plan) {
+  Pass pass = Pass::Forward;
+  FA4_RETURN_IF_ERROR(read_pass(pass_code, &pass));
+  CheckedProblem checked;
+  FA4_RETURN_IF_ERROR(check_problem(source, pass, Use::Plan, &checked));
+  return make_plan(checked, pass, plan);
+}
+
+}  // namespace
+
+Status read_pass(fa4_pass pass, Pass* result) {
+  if (pass != FA4_PASS_FORWARD && pass != FA4_PASS_BACKWARD) {
+    return invalid_argument("pass is {}; it must be FA4_PASS_FORWARD or FA4_PASS_BACKWARD",
+                            static_cast<int>(pass));
+  }
+  *result = pass == FA4_PASS_FORWARD ? Pass::Forward : Pass::Backward;
+  return {};
+}
+
+Status make_plan(const CheckedProblem& checked, Pass pass, std::unique_ptr<fa4_plan>* result) {
+  auto made = std::make_unique<fa4_plan>();
+  made->pass = pass;
+  made->request = checked.request;
+  FA4_RETURN_IF_ERROR(
+      plan::choose(checked.problem, pass, checked.request, backends(), &made->plan));
+  made->facts = facts_of(checked);
+  made->description = plan::describe(checked.problem, pass, checked.request, made->plan);
+  *result = std::move(made);
+  return {};
+}
+
+}  // namespace fa4::api
+
+extern "C" {
+
+fa4_status fa4_supports(const fa4_problem* problem, fa4_pass pass) {
+  return fa4::api::guarded([&] {
+    std::unique_ptr<fa4_plan> plan;
+    return fa4::api::plan_problem(problem, pass, &plan);
+  });
+}
+
+fa4_status fa4_plan_create(const fa4_problem* problem, fa4_pass pass, fa4_plan** plan) {
+  return fa4::api::guarded([&]() -> fa4::Status {
+    if (plan == nullptr)
+      return fa4::invalid_argument("plan is null; it must point to where the plan goes");
+    *plan = nullptr;
+    std::unique_ptr<fa4_plan> made;
+    FA4_RETURN_IF_ERROR(fa4::api::plan_problem(problem, pass, &made));
+    *plan = made.release();
+    return {};
+  });
+}
+
+void fa4_plan_destroy(fa4_plan* plan) { delete plan; }
+
+const char* fa4_plan_describe(const fa4_plan* plan) {
+  return plan == nullptr ? nullptr : plan->description.c_str();
+}
+
+size_t fa4_plan_workspace_size(const fa4_plan* plan) {
+  return plan == nullptr ? 0 : plan->plan.blueprint.workspace_bytes;
+}
+
+}  // extern "C"

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one opaque handle of the API.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/problem.h"
+#include "plan/plan.h"
+
+struct fa4_plan {
+  fa4::Pass pass;
+  fa4::plan::Plan plan;
+  fa4::plan::Request request;
+  std::vector<fa4::api::Fact> facts;
+  std::string description;
+};
+
+namespace fa4::api {
+
+Status read_pass(fa4_pass pass, Pass* result);
+Status make_plan(const CheckedProblem& checked, Pass pass, std::unique_ptr<fa4_plan>* result);
+
+}  // namespace fa4::api

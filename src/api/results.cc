@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/results.h"
+
+#include "api/structs.h"
+
+namespace fa4::api {
+namespace {
+
+// out, dout, dq, dk or dv: rows of q or k, heads and dims as given.
+enum class Rows : uint8_t { Query, Key };
+
+class Reader {
+ public:
+  explicit Reader(const Problem& problem) : problem_(problem) {}
+
+  Status rows(const DLTensor* source, const char* name, Rows side, int64_t dim,
+              const char* dim_name, std::vector<Tensor>* list, RowsView* view) const {
+    const bool query = side == Rows::Query;
+    const bool packed = query ? problem_.packed_q : problem_.packed_k;
+    const std::string layout = fmt::format(
+        "[{},{},{}]", packed ? (query ? "total_q" : "total_k") : (query ? "B,Sq" : "B,Sk"),
+        query ? "H" : "Hk", dim_name);
+    Tensor tensor;
+    FA4_RETURN_IF_ERROR(
+        read_tensor(source, {.name = name, .layout = layout.c_str()}, Use::Run, &tensor));
+    FA4_RETURN_IF_ERROR(require_dtype(tensor, {problem_.q.dtype}));
+    const int64_t heads = query ? problem_.heads : problem_.kv_heads;
+    if (packed) {
+      const int64_t total = query ? problem_.total_q : problem_.total_k;
+      FA4_RETURN_IF_ERROR(require_shape(tensor, {total, heads, dim}, layout.c_str()));
+      *view = rows_view(tensor, -1, 0, 1);
+    } else {
+      const int64_t seq = query ? problem_.seq_q : problem_.seq_k;
+      FA4_RETURN_IF_ERROR(require_shape(tensor, {problem_.batch, seq, heads, dim}, layout.c_str()));
+      *view = rows_view(tensor, 0, 1, 2);
+    }
+    list->push_back(tensor);
+    return {};
+  }
+
+  Status lse(const DLTensor* source, const char* name, std::vector<Tensor>* list,
+             LseView* view) const {
+    const char* layout = problem_.packed_q ? "[H,total_q]" : "[B,H,Sq]";
+    Tensor tensor;
+    FA4_RETURN_IF_ERROR(read_tensor(source, {.name = name, .layout = layout}, Use::Run, &tensor));
+    FA4_RETURN_IF_ERROR(require_dtype(tensor, {wide_type()}));
+    if (problem_.packed_q) {
+      FA4_RETURN_IF_ERROR(require_shape(tensor, {problem_.heads, problem_.total_q}, layout));
+      *view = lse_view(tensor, -1, 0, 1);
+    } else {
+      FA4_RETURN_IF_ERROR(
+          require_shape(tensor, {problem_.batch, problem_.heads, problem_.seq_q}, layout));
+      *view = lse_view(tensor, 0, 1, 2);
+    }
+    list->push_back(tensor);
+    return {};
+  }
+
+  Status dsink(const DLTensor* source, std::vector<Tensor>* list, VectorView* view) const {
+    if (!problem_.has_sink) {
+      return invalid_argument(
+          "dsink is set, but sink is null; there is no sink to have a gradient");
+    }
+    Tensor tensor;
+    const Expected expected{.name = "dsink", .layout = "[H]", .any_stride = true};
+    FA4_RETURN_IF_ERROR(read_tensor(source, expected, Use::Run, &tensor));
+    FA4_RETURN_IF_ERROR(require_dtype(tensor, {wide_type()}));
+    FA4_RETURN_IF_ERROR(require_shape(tensor, {problem_.heads}, "[H]"));
+    *view = vector_view(tensor);
+    list->push_back(tensor);
+    return {};
+  }
+
+ private:
+  Dtype wide_type() const {
+    return problem_.q.dtype == Dtype::Float64 ? Dtype::Float64 : Dtype::Float32;
+  }
+
+  const Problem& problem_;
+};
+
+// The problem's tensors are in host memory: results must be there too.
+const DLTensor kHostTensor{nullptr, {kDLCPU, 0}, 0, {}, nullptr, nullptr, 0};
+
+}  // namespace
+
+Status check_forward(const fa4_forward_tensors* source, const CheckedProblem& problem,
+                     CheckedForward* checked) {
+  fa4_forward_tensors known;
+  FA4_RETURN_IF_ERROR(read_struct(source, "tensors", &known));
+  FA4_RETURN_IF_ERROR(check_devices({{"q", &kHostTensor}, {"out", known.out}, {"lse", known.lse}}));
+  const Reader reader(problem.problem);
+  ForwardTensors& views = checked->views;
+  FA4_RETURN_IF_ERROR(reader.rows(known.out, "out", Rows::Query, problem.problem.value_dim, "Dv",
+                                  &checked->outputs, &views.out));
+  views.has_lse = known.lse != nullptr;
+  if (views.has_lse)
+    FA4_RETURN_IF_ERROR(reader.lse(known.lse, "lse", &checked->outputs, &views.lse));
+  return {};
+}
+
+Status check_backward(const fa4_backward_tensors* source, const CheckedProblem& problem,
+                      CheckedBackward* checked) {
+  fa4_backward_tensors known;
+  FA4_RETURN_IF_ERROR(read_struct(source, "tensors", &known));
+  FA4_RETURN_IF_ERROR(check_devices({{"q", &kHostTensor},
+                                     {"dout", known.dout},
+                                     {"out", known.out},
+                                     {"lse", known.lse},
+                                     {"dlse", known.dlse},
+                                     {"dq", known.dq},
+                                     {"dk", known.dk},
+                                     {"dv", known.dv},
+                                     {"dsink", known.dsink}}));
+  const Reader reader(problem.problem);
+  const int64_t d = problem.problem.head_dim, dv = problem.problem.value_dim;
+  BackwardTensors& views = checked->views;
+  std::vector<Tensor>*inputs = &checked->inputs, *outputs = &checked->outputs;
+  FA4_RETURN_IF_ERROR(reader.rows(known.dout, "dout", Rows::Query, dv, "Dv", inputs, &views.dout));
+  FA4_RETURN_IF_ERROR(reader.rows(known.out, "out", Rows::Query, dv, "Dv", inputs, &views.out));
+  FA4_RETURN_IF_ERROR(reader.lse(known.lse, "lse", inputs, &views.lse));
+  views.has_dlse = known.dlse != nullptr;
+  if (views.has_dlse) FA4_RETURN_IF_ERROR(reader.lse(known.dlse, "dlse", inputs, &views.dlse));
+  FA4_RETURN_IF_ERROR(reader.rows(known.dq, "dq", Rows::Query, d, "D", outputs, &views.dq));
+  FA4_RETURN_IF_ERROR(reader.rows(known.dk, "dk", Rows::Key, d, "D", outputs, &views.dk));
+  FA4_RETURN_IF_ERROR(reader.rows(known.dv, "dv", Rows::Key, dv, "Dv", outputs, &views.dv));
+  views.has_dsink = known.dsink != nullptr;
+  if (views.has_dsink) FA4_RETURN_IF_ERROR(reader.dsink(known.dsink, outputs, &views.dsink));
+  return {};
+}
+
+}  // namespace fa4::api

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/run.h"
+
+#include <cstdlib>
+
+#include "api/error.h"
+#include "api/options.h"
+#include "api/overlap.h"
+#include "api/results.h"
+
+namespace fa4::api {
+namespace {
+
+constexpr size_t kWorkspaceAlignment = 256;
+
+struct Free {
+  void operator()(void* memory) const { std::free(memory); }
+};
+using HostMemory = std::unique_ptr<void, Free>;
+
+Status check_workspace(const fa4_plan& plan, Workspace workspace, std::span<const Tensor> tensors) {
+  const size_t needed = plan.plan.blueprint.workspace_bytes;
+  if (workspace.size < needed) {
+    return invalid_argument("workspace_size is {}; the plan needs {} bytes", workspace.size,
+                            needed);
+  }
+  if (reinterpret_cast<uintptr_t>(workspace.data) % kWorkspaceAlignment != 0) {
+    return invalid_argument("workspace is not aligned to {} bytes", kWorkspaceAlignment);
+  }
+  return check_workspace_apart(workspace.data, needed, tensors);
+}
+
+// The caller's workspace when there is one, else memory that `owned` frees.
+Status find_workspace(const fa4_plan& plan, Workspace workspace, std::span<const Tensor> tensors,
+                      HostMemory* owned, void** data) {
+  *data = workspace.data;
+  if (workspace.data != nullptr) return check_workspace(plan, workspace, tensors);
+  const size_t needed = plan.plan.blueprint.workspace_bytes;
+  if (needed == 0) return {};
+  const size_t rounded =
+      (needed + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment;
+  owned->reset(std::aligned_alloc(kWorkspaceAlignment, rounded));
+  if (*owned == nullptr) {
+    return {FA4_ERROR_OUT_OF_MEMORY,
+            fmt::format("cannot allocate a workspace of {} bytes", needed)};
+  }
+  *data = owned->get();
+  return {};
+}
+
+std::vector<Tensor> joined(std::vector<Tensor> first, const std::vector<Tensor>& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
+// A plan was made for one pass and for one kind of problem.
+Status check_plan(const fa4_plan* plan, Pass pass, const fa4_problem* problem, const void* stream,
+                  CheckedProblem* checked) {
+  if (plan == nullptr) return invalid_argument("plan is null");
+  if (plan->pass != pass) {
+    return invalid_argument("the plan was made for the {} pass; it cannot run the {} pass",
+                            name_of(plan->pass), name_of(pass));
+  }
+  FA4_RETURN_IF_ERROR(refuse_stream(stream));
+  FA4_RETURN_IF_ERROR(check_problem(problem, pass, Use::Run, checked));
+  if (checked->request.backend != plan->request.backend) {
+    return invalid_argument("backend is \"{}\", but the plan was made for \"{}\"",
+                            checked->request.backend, plan->request.backend);
+  }
+  if (checked->request.kernel != plan->request.kernel) {
+    return invalid_argument("kernel is \"{}\", but the plan was made for \"{}\"",
+                            checked->request.kernel, plan->request.kernel);
+  }
+  return require_same_facts(plan->facts, facts_of(*checked));
+}
+
+}  // namespace
+
+Status run_forward(const fa4_plan& plan, const CheckedProblem& checked,
+                   const fa4_forward_tensors* tensors, Workspace workspace) {
+  CheckedForward forward;
+  FA4_RETURN_IF_ERROR(check_forward(tensors, checked, &forward));
+  FA4_RETURN_IF_ERROR(check_outputs(forward.outputs, checked.tensors));
+  FA4_RETURN_IF_ERROR(check_sequences(checked.problem));
+  HostMemory owned;
+  void* memory;
+  FA4_RETURN_IF_ERROR(
+      find_workspace(plan, workspace, joined(forward.outputs, checked.tensors), &owned, &memory));
+  return plan.plan.backend->forward(checked.problem, plan.plan.blueprint, forward.views, memory);
+}
+
+Status run_backward(const fa4_plan& plan, const CheckedProblem& checked,
+                    const fa4_backward_tensors* tensors, Workspace workspace) {
+  CheckedBackward backward;
+  FA4_RETURN_IF_ERROR(check_backward(tensors, checked, &backward));
+  const std::vector<Tensor> inputs = joined(backward.inputs, checked.tensors);
+  FA4_RETURN_IF_ERROR(check_outputs(backward.outputs, inputs));
+  FA4_RETURN_IF_ERROR(check_sequences(checked.problem));
+  HostMemory owned;
+  void* memory;
+  FA4_RETURN_IF_ERROR(
+      find_workspace(plan, workspace, joined(backward.outputs, inputs), &owned, &memory));
+  return plan.plan.backend->backward(checked.problem, plan.plan.blueprint, backward.views, memory);
+}
+
+}  // namespace fa4::api
+
+extern "C" {
+
+fa4_status fa4_forward(const fa4_plan* plan, const fa4_problem* problem,
+                       const fa4_forward_tensors* tensors, void* workspace, size_t workspace_size,
+                       void* stream) {
+  return fa4::api::guarded([&]() -> fa4::Status {
+    fa4::api::CheckedProblem checked;
+    FA4_RETURN_IF_ERROR(fa4::api::check_plan(plan, fa4::Pass::Forward, problem, stream, &checked));
+    return fa4::api::run_forward(*plan, checked, tensors, {workspace, workspace_size});
+  });
+}
+
+fa4_status fa4_backward(const fa4_plan* plan, const fa4_problem* problem,
+                        const fa4_backward_tensors* tensors, void* workspace, size_t workspace_size,
+                        void* stream) {
+  return fa4::api::guarded([&]() -> fa4::Status {
+    fa4::api::CheckedProblem checked;
+    FA4_RETURN_IF_ERROR(fa4::api::check_plan(plan, fa4::Pass::Backward, problem, stream, &checked));
+    return fa4::api::run_backward(*plan, checked, tensors, {workspace, workspace_size});
+  });
+}
+
+}  // extern "C"
