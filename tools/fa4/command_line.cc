@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+namespace fa4::cli {
+namespace {
+
+void add_shared_options(CLI::App* app, SharedOptions* shared) {
+  const std::string group = "Problem";
+  app->add_option(
+         "--backend", shared->backend,
+         "auto, cpu, reference (double precision) or plain (the textbook algorithm, rounded)")
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--kernel", shared->kernel, "auto, or a name that fa4 info lists")
+      ->capture_default_str()
+      ->group(group);
+  app->add_option("--dtype", shared->dtype, "fp32, bf16 or fp16 (fp64: backend reference)")
+      ->group(group);
+  app->add_option("--shape", shared->shape,
+                  "B,H,Hk,Sq,Sk,D[,Dv]: batch, query heads, key/value heads, lengths, head dims")
+      ->group(group);
+  CLI::Option* causal =
+      app->add_flag("--causal", shared->causal, "mask aligned to the bottom right")->group(group);
+  app->add_option("--window", shared->window,
+                  "LEFT,RIGHT keys seen beside the diagonal; -1 is open")
+      ->group(group)
+      ->excludes(causal);
+  app->add_option("--softcap", shared->softcap, "c of c*tanh(S/c); 0: none")->group(group);
+  app->add_option("--scale", shared->scale, "default: 1/sqrt(D)")->group(group);
+  app->add_option("--threads", shared->threads, "0: as many as OpenMP chooses")->group(group);
+}
+
+void add_case_options(CLI::App* app, CaseArguments* arguments) {
+  add_shared_options(app, &arguments->shared);
+  app->add_option("--pass", arguments->pass, "forward or backward")->capture_default_str();
+}
+
+void add_info(CLI::App* app, Action* action) {
+  auto arguments = std::make_shared<InfoArguments>();
+  CLI::App* verb = app->add_subcommand(
+      "info",
+      "The doctor: version, CPU, kernels and whether they run here, threads, why no GPU is used");
+  verb->add_flag("--json", arguments->as_json, "what the library says of itself, as JSON");
+  verb->footer("Example:\n  fa4 info");
+  verb->callback([=] { *action = [=] { return info(*arguments); }; });
+}
+
+void add_plan(CLI::App* app, Action* action) {
+  auto arguments = std::make_shared<PlanArguments>();
+  CLI::App* verb =
+      app->add_subcommand("plan", "Say which backend and kernel would run a problem, and why");
+  add_shared_options(verb, &arguments->shared);
+  verb->add_option("--pass", arguments->pass, "forward or backward")->capture_default_str();
+  verb->add_option("--device", arguments->device, "plan for a device by name");
+  verb->add_option("--json", arguments->json,
+                   "write the plan as JSON to a file, or - for standard output");
+  verb->footer(
+      "Examples:\n"
+      "  fa4 plan --shape 1,32,8,4096,4096,128 --dtype bf16 --causal --pass backward\n"
+      "  fa4 plan --shape 1,8,8,1,16384,128 --dtype fp16 --json -\n"
+      "Exit code 0: served; 3: refused, with every kernel's reason on standard error.");
+  verb->callback([=] { *action = [=] { return plan(*arguments); }; });
+}
+
+void add_run(CLI::App* app, Action* action) {
+  auto arguments = std::make_shared<RunArguments>();
+  CLI::App* verb =
+      app->add_subcommand("run", "Run attention on the tensors of a file, or on generated ones");
+  verb->add_option(
+      "IN.safetensors", arguments->input,
+      "q, k, v and, when wanted, dout, dlse, sink, cu_seqlens_q, cu_seqlens_k, query_lengths, "
+      "key_lengths, page_table");
+  verb->add_option("-o,--output", arguments->output, "where out, lse and the gradients go");
+  add_shared_options(verb, &arguments->shared);
+  verb->add_flag("--check", arguments->check, "judge the results against double precision");
+  verb->add_option("--check-heads", arguments->check_heads,
+                   "judge on this many key/value heads and their query heads (large problems)")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 32));
+  verb->add_flag("--backward", arguments->backward, "generated input: with a dout");
+  verb->add_option("--seed", arguments->seed, "of generated input")->capture_default_str();
+  verb->footer(
+      "Layouts: q [B,Sq,H,D], k [B,Sk,Hk,D], v [B,Sk,Hk,Dv], sink [H]. Packed: q [total_q,H,D] with\n"
+      "cu_seqlens_q, k and v likewise. Paged: k and v [pages,page_size,Hk,D] with page_table [B,n].\n"
+      "With a dout the backward runs too. The output file appears whole or not at all.\n"
+      "Examples:\n"
+      "  fa4 run in.safetensors -o out.safetensors --causal --check\n"
+      "  fa4 run --shape 1,32,8,4096,4096,128 --dtype bf16 --causal --backward --check-heads 1");
+  verb->callback([=] { *action = [=] { return run(*arguments); }; });
+}
+
+void add_verify(CLI::App* app, Action* action) {
+  auto arguments = std::make_shared<VerifyArguments>();
+  CLI::App* verb =
+      app->add_subcommand("verify", "Judge a problem, or random ones, against double precision");
+  add_shared_options(verb, &arguments->shared);
+  verb->add_option("--pass", arguments->pass, "forward, backward or both")->capture_default_str();
+  verb->add_option("--random", arguments->random, "this many random problems instead of a shape");
+  verb->add_option("--seed", arguments->seed, "of the values and of random problems")
+      ->capture_default_str();
+  verb->add_option("--start", arguments->start, "the first random problem")->capture_default_str();
+  verb->add_flag(
+      "--thread-check", arguments->check_threads,
+      "run again with one thread and compare the bits (random problems: all, not a tenth)");
+  verb->footer(
+      "The rule, for every result x against double precision ref and the plain algorithm low:\n"
+      "  max|x-ref| <= 2 max|low-ref| + ulp max|ref|, rms(x-ref) <= 1.5 rms(low-ref) + ulp rms(ref),\n"
+      "  ulp 2^-22 (fp32), 2^-8 (bf16), 2^-11 (fp16); lse: |x-ref| <= 2e-5 max(1, |ref|).\n"
+      "Random problems depend on --seed and their number only; a failure prints how to repeat it.\n"
+      "Examples:\n"
+      "  fa4 verify --shape 2,8,2,500,700,64 --dtype bf16 --causal\n"
+      "  fa4 verify --random 1000 --seed 1\n"
+      "  fa4 verify --random 1 --seed 1 --start 437 --backend cpu");
+  verb->callback([=] { *action = [=] { return verify(*arguments); }; });
+}
+
+void add_bench(CLI::App* app, Action* action) {
+  auto arguments = std::make_shared<BenchArguments>();
+  CLI::App* verb =
+      app->add_subcommand("bench", "Measure time, throughput and memory on N(0, 1) input");
+  add_case_options(verb, &arguments->single);
+  verb->add_option("--cases", arguments->cases,
+                   "a file with the options of one case a line; # begins a comment");
+  verb->add_option("--json", arguments->json,
+                   "one JSON object a line into a file, or - for standard output");
+  verb->add_option("--min-time", arguments->min_time,
+                   "seconds of measuring per case, after a warm-up")
+      ->capture_default_str();
+  verb->footer(
+      "Options beside --cases are defaults for its lines. extra MB: beyond inputs and results.\n"
+      "Examples:\n"
+      "  fa4 bench --shape 1,8,8,2048,2048,64 --dtype bf16 --causal --pass backward\n"
+      "  fa4 bench --cases bench/cpu.cases --json results.jsonl\n"
+      "A line of such a file: --shape 1,8,8,512,512,64 --causal --dtype bf16 --pass forward");
+  verb->callback([=] { *action = [=] { return bench(*arguments); }; });
+}
+
+void add_compare(CLI::App* app, Action* action) {
+  auto arguments = std::make_shared<CompareArguments>();
+  CLI::App* verb = app->add_subcommand("compare", "Compare the tensors of two files, name by name");
+  verb->add_option("A", arguments->a, "a safetensors file")->required();
+  verb->add_option("B", arguments->b, "a safetensors file, the one that is right")->required();
+  verb->add_option("--rtol", arguments->limits.rtol, "relative limit")->capture_default_str();
+  verb->add_option("--atol", arguments->limits.atol, "absolute limit")->capture_default_str();
+  verb->footer(
+      "An element is beyond the limit when |a - b| > atol + rtol |b|, or when only one of the two is NaN.\n"
+      "A tensor that is missing or has another shape fails too. With the defaults, values must be equal.\n"
+      "Example:\n"
+      "  fa4 compare out.safetensors expected.safetensors --rtol 1e-3 --atol 1e-5");
+  verb->callback([=] { *action = [=] { return compare(*arguments); }; });
+}
+
+bool has_verb(CLI::App& app, const std::string& name) {
+  const auto verbs = app.get_subcommands([](CLI::App*) { return true; });
+  return std::any_of(verbs.begin(), verbs.end(),
+                     [&](const CLI::App* verb) { return verb->get_name() == name; });
+}
+
+}  // namespace
+
+int parse_command_line(int argc, char** argv, Action* action) {
+  CLI::App app{
+      "fa4: exact attention, forward and backward. fa4 VERB --help says more about a verb."};
+  app.set_version_flag("--version", fa4_version());
+  app.require_subcommand(1);
+  app.footer(
+      "Examples:\n"
+      "  fa4 info                                      what this machine can run\n"
+      "  fa4 run in.safetensors -o out.safetensors     attention on tensors of a file\n"
+      "  fa4 plan --shape 1,32,8,4096,4096,128 --dtype bf16 --causal\n"
+      "  fa4 verify --random 100 --seed 1              random problems against double precision\n"
+      "  fa4 bench --shape 1,8,8,2048,2048,64 --dtype fp32 --pass forward\n"
+      "  fa4 compare a.safetensors b.safetensors --rtol 1e-3 --atol 1e-5\n\n"
+      "Exit codes: 0 right, 1 a check failed, 2 bad usage or input,\n"
+      "            3 refused (the reason is on standard error), 4 internal error.");
+  add_info(&app, action);
+  add_plan(&app, action);
+  add_run(&app, action);
+  add_verify(&app, action);
+  add_bench(&app, action);
+  add_compare(&app, action);
+  try {
+    app.parse(argc, argv);
+    return static_cast<int>(Exit::Right);
+  } catch (const CLI::Success& success) {  // --help, --version
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    if (argc > 1 && argv[1][0] != '-' && !has_verb(app, argv[1])) {
+      bad_input("there is no verb {}; fa4 --help lists them", printable(argv[1]));
+    }
+    bad_input("{}; fa4 --help and fa4 VERB --help explain the options", error.what());
+  }
+}
+
+CaseArguments parse_case_line(const std::string& line, const CaseArguments& defaults) {
+  CaseArguments arguments = defaults;
+  CLI::App app;
+  app.set_help_flag();
+  add_case_options(&app, &arguments);
+  try {
+    app.parse(line, false);
+  } catch (const CLI::ParseError& error) {
+    bad_input("{}", error.what());
+  }
+  return arguments;
+}
+
+}  // namespace fa4::cli

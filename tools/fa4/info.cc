@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// fa4 info: the doctor.
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "verbs.h"
+
+namespace fa4::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The text after the colon of the first such line of /proc/cpuinfo; empty where there is none.
+std::string cpu_line(const std::string& key) {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    const size_t colon = line.find(": ");
+    if (line.rfind(key, 0) == 0 && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "";
+}
+
+// Those of the processor's flags that kernels and measurements ask about.
+std::vector<std::string> vector_flags() {
+  std::istringstream words(cpu_line("flags") + " " + cpu_line("Features"));
+  std::vector<std::string> flags;
+  for (std::string word; words >> word;) {
+    const bool vector = word.rfind("sse4", 0) == 0 || word.rfind("avx", 0) == 0 ||
+                        word.rfind("amx", 0) == 0 || word.rfind("asimd", 0) == 0 || word == "fma" ||
+                        word == "f16c" || word == "bf16" || word.rfind("sve", 0) == 0;
+    if (vector && std::find(flags.begin(), flags.end(), word) == flags.end()) flags.push_back(word);
+  }
+  return flags;
+}
+
+void print_kernels(const Json& backend) {
+  for (const Json& kernel : backend.value("kernels", Json::array())) {
+    const bool runs = kernel.value("runs_here", false);
+    fmt::print("    {:<14} {:<5} {}\n", kernel.value("name", ""), runs ? "runs" : "no",
+               kernel.value(runs ? "summary" : "reason", ""));
+  }
+}
+
+}  // namespace
+
+Exit info(const InfoArguments& arguments) {
+  if (arguments.as_json) {
+    fmt::print("{}\n", fa4_info());
+    return Exit::Right;
+  }
+  const Json facts = Json::parse(fa4_info());
+  fmt::print("version: {}\n", facts.value("version", ""));
+  fmt::print("cpu:     {}\n", cpu_line("model name").empty() ? "unknown" : cpu_line("model name"));
+  fmt::print("flags:   {}\n", fmt::join(vector_flags(), " "));
+  fmt::print("threads: {} (OpenMP; OMP_NUM_THREADS changes it)\n", facts.value("threads", 0));
+  fmt::print("devices:");
+  bool has_gpu = false;
+  for (const Json& device : facts.value("devices", Json::array())) {
+    fmt::print(" {}", device.value("name", ""));
+    has_gpu = has_gpu || device.value("name", "") != "cpu";
+  }
+  if (!has_gpu) fmt::print("; no GPU is used, because this version has no GPU backend");
+  fmt::print("\nbackends:\n");
+  for (const Json& backend : facts.value("backends", Json::array())) {
+    fmt::print("  {} (chosen by {})\n", backend.value("name", ""), backend.value("chosen_by", ""));
+    print_kernels(backend);
+  }
+  return Exit::Right;
+}
+
+}  // namespace fa4::cli

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// fa4 plan: what would run a problem, and why the others do not.
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "files.h"
+#include "options.h"
+#include "verbs.h"
+
+namespace fa4::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string tiles_text(const Json& tiles) {
+  std::string text;
+  for (const auto& [name, size] : tiles.items()) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, size.dump());
+  }
+  return text;
+}
+
+void print_table(const Plan& plan, const std::string& name, const std::string& pass) {
+  const Json facts = Json::parse(fa4_plan_describe(plan.get()));
+  const Json work = facts.value("work", Json::object());
+  fmt::print("case:      {}, {}\n", name, pass);
+  fmt::print("backend:   {}\nkernel:    {}\nwhy:       {}\n", plan.backend(), plan.kernel(),
+             plan.why());
+  fmt::print("tiles:     {}\n", tiles_text(facts.value("tiles", Json::object())));
+  fmt::print("grid:      {} tasks on {} threads\n", facts.value("grid", int64_t{0}),
+             plan.threads());
+  fmt::print("workspace: {} bytes\n", plan.workspace_bytes());
+  fmt::print("work:      {:.4g} visible pairs, {:.4g} GFLOP\n", work.value("visible_pairs", 0.0),
+             work.value("flops", 0.0) * 1e-9);
+  const Json declined = facts.value("declined", Json::array());
+  if (!declined.empty()) fmt::print("declined:\n");
+  for (const Json& item : declined) {
+    fmt::print("  {:<24} {}\n", item.value("backend", "") + "/" + item.value("kernel", ""),
+               item.value("reason", ""));
+  }
+}
+
+}  // namespace
+
+Exit plan(const PlanArguments& arguments) {
+  if (arguments.shared.shape.empty()) bad_input("plan needs --shape B,H,Hk,Sq,Sk,D[,Dv]");
+  const DenseShape shape = parse_shape(arguments.shared.shape);
+  const ElementType type =
+      parse_dtype(arguments.shared.dtype.empty() ? "fp32" : arguments.shared.dtype);
+  const bool backward = parse_passes(arguments.pass, false) == Passes::Backward;
+  Options options = to_options(arguments.shared);
+  options.device = arguments.device;
+  const Inputs inputs = make_dense_inputs_without_data(shape, type);
+  const BoundProblem problem(inputs, options);
+  const Plan plan(problem, backward ? FA4_PASS_BACKWARD : FA4_PASS_FORWARD);
+  if (arguments.json.empty()) {
+    print_table(plan, case_name(shape, type, options), arguments.pass);
+  } else if (arguments.json == "-") {
+    fmt::print("{}\n", fa4_plan_describe(plan.get()));
+  } else {
+    OutputFile file(arguments.json);
+    file.write(std::string(fa4_plan_describe(plan.get())) + "\n");
+    file.commit();
+  }
+  return Exit::Right;
+}
+
+}  // namespace fa4::cli

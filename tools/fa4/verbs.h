@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs of the command, one file each, and what each is told.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "compare.h"
+#include "error.h"
+#include "options.h"
+
+namespace fa4::cli {
+
+struct InfoArguments {
+  bool as_json = false;
+};
+
+struct CaseArguments {
+  SharedOptions shared;
+  std::string pass = "forward";
+};
+
+struct PlanArguments {
+  SharedOptions shared;
+  std::string pass = "forward";
+  std::string device;
+  std::string json;  // empty: a table; "-": standard output; otherwise a file
+};
+
+struct RunArguments {
+  SharedOptions shared;
+  std::string input, output;
+  bool backward = false;  // of generated input
+  uint64_t seed = 1;
+  bool check = false;
+  int64_t check_heads = 0;  // 0: all
+};
+
+struct VerifyArguments {
+  SharedOptions shared;
+  std::string pass = "both";
+  uint64_t random = 0, seed = 1, start = 0;
+  bool check_threads = false;
+};
+
+struct BenchArguments {
+  CaseArguments single;
+  std::string cases;  // a file; empty: the single case
+  std::string json;   // empty: a table only; "-": standard output
+  double min_time = 0.5;
+};
+
+struct CompareArguments {
+  std::string a, b;
+  Limits limits;
+};
+
+Exit info(const InfoArguments& arguments);
+Exit plan(const PlanArguments& arguments);
+Exit run(const RunArguments& arguments);
+Exit verify(const VerifyArguments& arguments);
+Exit bench(const BenchArguments& arguments);
+Exit compare(const CompareArguments& arguments);
+
+}  // namespace fa4::cli

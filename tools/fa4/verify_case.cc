@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verify_case.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "error.h"
+#include "judge.h"
+#include "random.h"
+
+namespace fa4::cli {
+namespace {
+
+constexpr int64_t kWorkspaceAlignment = 256;
+
+// What the candidate left behind: its results as compact copies, and what it did that it must not do.
+struct Candidate {
+  Results results;
+  std::string backend, kernel;
+  std::string trespass;  // empty: none
+};
+
+using Bytes = std::vector<std::byte>;
+
+std::vector<std::pair<std::string, Tensor*>> tensors_of(Inputs& inputs) {
+  std::vector<std::pair<std::string, Tensor*>> tensors = {
+      {"q", &inputs.q}, {"k", &inputs.k}, {"v", &inputs.v}};
+  const std::pair<const char*, std::optional<Tensor>*> optional[] = {
+      {"cu_seqlens_q", &inputs.cu_seqlens_q},
+      {"cu_seqlens_k", &inputs.cu_seqlens_k},
+      {"query_lengths", &inputs.query_lengths},
+      {"key_lengths", &inputs.key_lengths},
+      {"page_table", &inputs.page_table},
+      {"sink", &inputs.sink},
+      {"dout", &inputs.dout},
+      {"dlse", &inputs.dlse}};
+  for (const auto& [name, tensor] : optional) {
+    if (tensor->has_value()) tensors.emplace_back(name, &tensor->value());
+  }
+  return tensors;
+}
+
+std::vector<std::pair<std::string, Tensor*>> tensors_of(Results& results) {
+  std::vector<std::pair<std::string, Tensor*>> tensors = {{"out", &results.out},
+                                                          {"lse", &results.lse}};
+  const std::pair<const char*, std::optional<Tensor>*> optional[] = {
+      {"dq", &results.dq}, {"dk", &results.dk}, {"dv", &results.dv}, {"dsink", &results.dsink}};
+  for (const auto& [name, tensor] : optional) {
+    if (tensor->has_value()) tensors.emplace_back(name, &tensor->value());
+  }
+  return tensors;
+}
+
+// Bytes of all inputs, to see afterwards that nobody wrote to them or around them.
+class InputGuard {
+ public:
+  explicit InputGuard(Inputs& inputs) : tensors_(tensors_of(inputs)) {
+    for (const auto& [name, tensor] : tensors_) {
+      copies_.emplace_back(tensor->storage().begin(), tensor->storage().end());
+    }
+  }
+  std::string trespass() const {
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      const auto now = tensors_[i].second->storage();
+      if (!std::equal(now.begin(), now.end(), copies_[i].begin())) {
+        return fmt::format("{}, an input, or memory around it was written to", tensors_[i].first);
+      }
+    }
+    return "";
+  }
+
+ private:
+  std::vector<std::pair<std::string, Tensor*>> tensors_;
+  std::vector<Bytes> copies_;
+};
+
+// A workspace full of NaN, between guards.
+class Workspace {
+ public:
+  Workspace(bool own, const Plan& plan) {
+    if (!own) return;
+    bytes_ = static_cast<int64_t>(plan.workspace_bytes());
+    tensor_ = Tensor(ElementType::Float32, {(bytes_ + 2 * kWorkspaceAlignment) / 4 + 64});
+    tensor_.poison();
+    before_.assign(tensor_.storage().begin(), tensor_.storage().end());
+    const auto address = reinterpret_cast<uintptr_t>(tensor_.storage().data());
+    begin_ = kWorkspaceAlignment - static_cast<int64_t>(address % kWorkspaceAlignment);
+  }
+  std::span<std::byte> span() {
+    if (bytes_ == 0) return {};
+    return tensor_.storage().subspan(static_cast<size_t>(begin_), static_cast<size_t>(bytes_));
+  }
+  bool guards_are_intact() const {
+    const auto now = tensor_.storage();
+    const auto end = static_cast<size_t>(begin_ + bytes_);
+    return std::equal(now.begin(), now.begin() + begin_, before_.begin()) &&
+           std::equal(now.begin() + static_cast<int64_t>(end), now.end(),
+                      before_.begin() + static_cast<int64_t>(end));
+  }
+
+ private:
+  int64_t bytes_ = 0, begin_ = 0;
+  Tensor tensor_{ElementType::Float32, {0}};
+  Bytes before_;
+};
+
+void poison_dead_rows(const Inputs& inputs, Results* results) {
+  const std::vector<bool> live = live_query_rows(inputs);
+  const int64_t heads = sizes_of(inputs).heads;
+  Tensor& out = results->out;
+  for (int64_t r = 0; r < out.num_rows(); ++r) {
+    if (live[static_cast<size_t>(r / heads)]) continue;
+    for (int64_t i = 0; i < out.row_length(); ++i) {
+      store_poison(out.row(r) + i * size_of(out.type()), out.type(), i);
+    }
+  }
+  Tensor& lse = results->lse;
+  const int64_t length = lse.row_length();
+  for (int64_t r = 0; r < lse.num_rows(); ++r) {
+    for (int64_t i = 0; i < length; ++i) {
+      if (live[static_cast<size_t>(r / heads * length + i)]) continue;
+      store_poison(lse.row(r) + i * size_of(lse.type()), lse.type(), i);
+    }
+  }
+}
+
+void check_surroundings(Results& results, const InputGuard& guard, const Workspace& workspace,
+                        const char* pass, Candidate* candidate) {
+  if (!candidate->trespass.empty()) return;
+  std::string trespass = guard.trespass();
+  for (const auto& [name, tensor] : tensors_of(results)) {
+    if (trespass.empty() && !tensor->surroundings_are_poison()) {
+      trespass = fmt::format("memory around {} was written to", name);
+    }
+  }
+  if (trespass.empty() && !workspace.guards_are_intact()) {
+    trespass = "memory around the workspace was written to";
+  }
+  if (!trespass.empty()) candidate->trespass = fmt::format("{}: {}", pass, trespass);
+}
+
+void check_choice(const Case& item, const Plan& plan) {
+  const Options& options = item.options;
+  const bool right = (options.backend == "auto" || options.backend == plan.backend()) &&
+                     (options.kernel == "auto" || options.kernel == plan.kernel());
+  if (!right) {
+    fail(Exit::Internal, "{}/{} was asked for, but the plan is for {}/{}", options.backend,
+         options.kernel, plan.backend(), plan.kernel());
+  }
+}
+
+Candidate run_candidate(const Case& item, Inputs& inputs, const Options& options) {
+  const InputGuard guard(inputs);
+  const BoundProblem problem(inputs, options);
+  const Plan forward(problem, FA4_PASS_FORWARD);
+  check_choice(item, forward);
+  Candidate candidate{{}, forward.backend(), forward.kernel(), ""};
+  Results results = make_forward_results(inputs, item.results);
+  for (const auto& [name, tensor] : tensors_of(results)) tensor->poison();
+  Workspace forward_workspace(item.own_workspace, forward);
+  run_forward(forward, problem, results, forward_workspace.span());
+  check_surroundings(results, guard, forward_workspace, "forward", &candidate);
+  candidate.results.out = compact_copy(results.out);
+  candidate.results.lse = compact_copy(results.lse);
+  if (!item.backward) return candidate;
+
+  const Plan backward(problem, FA4_PASS_BACKWARD);
+  check_choice(item, backward);
+  poison_dead_rows(inputs, &results);
+  add_gradients(inputs, item.results, &results);
+  for (const auto& [name, tensor] : tensors_of(results)) {
+    if (name != "out" && name != "lse") tensor->poison();
+  }
+  Workspace backward_workspace(item.own_workspace, backward);
+  run_backward(backward, problem, inputs, results, backward_workspace.span());
+  check_surroundings(results, guard, backward_workspace, "backward", &candidate);
+  candidate.results.dq = compact_copy(*results.dq);
+  candidate.results.dk = compact_copy(*results.dk);
+  candidate.results.dv = compact_copy(*results.dv);
+  if (results.dsink) candidate.results.dsink = compact_copy(*results.dsink);
+  return candidate;
+}
+
+Options judge_options(const Options& options, const char* backend) {
+  Options result = options;
+  result.backend = backend;
+  result.kernel = "auto";
+  result.num_splits = 0;
+  return result;
+}
+
+Results compute_reference(const Case& item, const Inputs& inputs) {
+  return compute(convert(inputs, ElementType::Float64), judge_options(item.options, "reference"));
+}
+
+Results compute_low(const Case& item, const Inputs& inputs) {
+  return compute(inputs, judge_options(item.options, "plain"));
+}
+
+const Tensor& result_named(Results& results, const std::string& name) {
+  for (const auto& [other, tensor] : tensors_of(results)) {
+    if (other == name) return *tensor;
+  }
+  fail(Exit::Internal, "there is no result {}", name);
+}
+
+// The plain algorithm, but its backward sees an lse that is off by what fp32 makes of an exponent of that
+// size: rounded when stored, and, like S, when brought to the units of the exponential. Plain by itself
+// sums S in one order only, so that its weights are consistent, and exact where one key takes them all.
+Results compute_jittered_low(const Case& item, const Inputs& inputs, uint64_t seed) {
+  const Options options = judge_options(item.options, "plain");
+  const BoundProblem problem(inputs, options);
+  const Plan forward(problem, FA4_PASS_FORWARD);
+  Results results = make_forward_results(inputs);
+  run_forward(forward, problem, results);
+  if (!inputs.dout) return results;
+  Random random(seed);
+  constexpr double kJitter = 0x1p-22;
+  for (int64_t r = 0; r < results.lse.num_rows(); ++r) {
+    for (int64_t i = 0; i < results.lse.row_length(); ++i) {
+      std::byte* address = results.lse.row(r) + i * size_of(results.lse.type());
+      const double factor = 1 + (random.chance(0.5) ? kJitter : -kJitter);
+      store_element(address, results.lse.type(),
+                    factor * load_element(address, results.lse.type()));
+    }
+  }
+  const Plan backward(problem, FA4_PASS_BACKWARD);
+  add_gradients(inputs, {}, &results);
+  run_backward(backward, problem, inputs, results);
+  return results;
+}
+
+// Samples of the same and further values of the problem; the candidate has no part in them.
+std::vector<std::vector<Sample>> draw_samples(const Case& item) {
+  constexpr uint64_t kDraws = 12;
+  std::vector<std::vector<Sample>> draws;
+  for (uint64_t draw = 0; draw < kDraws; ++draw) {
+    const Inputs inputs = make_inputs(item, draw);
+    const Results reference = compute_reference(item, inputs);
+    const Results low = compute_jittered_low(item, inputs, draw);
+    add_samples(low, reference, low, &draws.emplace_back());
+  }
+  return draws;
+}
+
+std::vector<Sample> draws_of(const std::vector<std::vector<Sample>>& draws,
+                             const std::string& name) {
+  std::vector<Sample> result;
+  for (const std::vector<Sample>& samples : draws) {
+    for (const Sample& sample : samples) {
+      if (sample.name == name) result.push_back(sample);
+    }
+  }
+  return result;
+}
+
+void judge_candidate(const Case& item, const Inputs& inputs, Candidate* candidate,
+                     Outcome* outcome) {
+  std::vector<Sample> samples;
+  add_samples(candidate->results, compute_reference(item, inputs), compute_low(item, inputs),
+              &samples);
+  std::vector<std::vector<Sample>> draws;
+  for (const Sample& sample : samples) {
+    Judgement judgement = judge(sample, item.type);
+    if (!judgement.passed && !sample.is_lse) {
+      if (draws.empty()) draws = draw_samples(item);
+      outcome->redrawn = true;
+      judgement = judge(sample, item.type, draws_of(draws, sample.name));
+    }
+    if (judgement.passed) continue;
+    outcome->passed = false;
+    outcome->report += fmt::format(
+        "  {}: max error {:.4g} (allowed {:.4g}), rms {:.4g} (allowed {:.4g})\n{}", sample.name,
+        judgement.max_error, judgement.max_allowed, judgement.rms_error, judgement.rms_allowed,
+        show_neighbours(sample, result_named(candidate->results, sample.name).shape(),
+                        judgement.first_bad));
+  }
+}
+
+void check_thread_counts(const Case& item, Inputs& inputs, Candidate* candidate, Outcome* outcome) {
+  Options options = item.options;
+  options.num_threads = 1;
+  Candidate again = run_candidate(item, inputs, options);
+  for (const auto& [name, tensor] : tensors_of(candidate->results)) {
+    if (same_bits(*tensor, result_named(again.results, name))) continue;
+    outcome->passed = false;
+    outcome->report += fmt::format("  {}: one thread gives other bits\n", name);
+  }
+}
+
+}  // namespace
+
+Outcome verify_case(const Case& item, const Inputs& inputs) {
+  Outcome outcome;
+  Inputs& guarded = const_cast<Inputs&>(inputs);  // only looked at, to see that nobody writes
+  Candidate candidate = run_candidate(item, guarded, item.options);
+  outcome.backend = candidate.backend;
+  outcome.kernel = candidate.kernel;
+  if (!candidate.trespass.empty()) {
+    outcome.passed = false;
+    outcome.report = "  " + candidate.trespass + "\n";
+  }
+  if (item.check_threads) check_thread_counts(item, guarded, &candidate, &outcome);
+  judge_candidate(item, inputs, &candidate, &outcome);
+  return outcome;
+}
+
+}  // namespace fa4::cli
