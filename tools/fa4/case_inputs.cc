@@ -44,9 +44,9 @@ class RowValues {
     switch (values_) {
       case Values::Normal:
         return noise;
-      case Values::RisingMaxima: {  // logits climb to about 20 along the keys
+      case Values::RisingMaxima: {  // logits climb to about 40 along the keys
         const double climb = static_cast<double>(place + 1) / static_cast<double>(length);
-        return role == Role::Query ? sign + 0.3 * noise : sign * climb * 20 / root + noise;
+        return role == Role::Query ? sign + 0.3 * noise : sign * climb * 40 / root + noise;
       }
       case Values::HugeLogits: {  // small integers times a power of two: dot products are exact
         const double digit = static_cast<double>(random_.integer(-2, 2));

@@ -204,32 +204,6 @@ const Tensor& result_named(Results& results, const std::string& name) {
   fail(Exit::Internal, "there is no result {}", name);
 }
 
-// The plain algorithm, but its backward sees an lse that is off by what fp32 makes of an exponent of that
-// size: rounded when stored, and, like S, when brought to the units of the exponential. Plain by itself
-// sums S in one order only, so that its weights are consistent, and exact where one key takes them all.
-Results compute_jittered_low(const Case& item, const Inputs& inputs, uint64_t seed) {
-  const Options options = judge_options(item.options, "plain");
-  const BoundProblem problem(inputs, options);
-  const Plan forward(problem, FA4_PASS_FORWARD);
-  Results results = make_forward_results(inputs);
-  run_forward(forward, problem, results);
-  if (!inputs.dout) return results;
-  Random random(seed);
-  constexpr double kJitter = 0x1p-22;
-  for (int64_t r = 0; r < results.lse.num_rows(); ++r) {
-    for (int64_t i = 0; i < results.lse.row_length(); ++i) {
-      std::byte* address = results.lse.row(r) + i * size_of(results.lse.type());
-      const double factor = 1 + (random.chance(0.5) ? kJitter : -kJitter);
-      store_element(address, results.lse.type(),
-                    factor * load_element(address, results.lse.type()));
-    }
-  }
-  const Plan backward(problem, FA4_PASS_BACKWARD);
-  add_gradients(inputs, {}, &results);
-  run_backward(backward, problem, inputs, results);
-  return results;
-}
-
 // Samples of the same and further values of the problem; the candidate has no part in them.
 std::vector<std::vector<Sample>> draw_samples(const Case& item) {
   constexpr uint64_t kDraws = 12;
@@ -237,7 +211,7 @@ std::vector<std::vector<Sample>> draw_samples(const Case& item) {
   for (uint64_t draw = 0; draw < kDraws; ++draw) {
     const Inputs inputs = make_inputs(item, draw);
     const Results reference = compute_reference(item, inputs);
-    const Results low = compute_jittered_low(item, inputs, draw);
+    const Results low = compute_low(item, inputs);
     add_samples(low, reference, low, &draws.emplace_back());
   }
   return draws;
