@@ -61,15 +61,36 @@ class FewRows {
     values(keys.begin, count);
   }
 
-  const Stored* stored(const RowsView& view, int64_t key) const {
-    return reinterpret_cast<const Stored*>(
-        key_row(problem_, view, task_.batch, sequence_, key, task_.kv_head));
+  // Rows of K or V, one after the other where there are no pages.
+  class Keys {
+   public:
+    Keys(const FewRows& rows, const RowsView& view)
+        : rows_(rows),
+          view_(view),
+          first_(rows.problem_.paged ? nullptr : rows.row(view, 0)),
+          stride_(view.row_stride * size_of(view.dtype)) {}
+
+    HWY_INLINE const Stored* operator[](int64_t key) const {
+      return reinterpret_cast<const Stored*>(first_ ? first_ + key * stride_
+                                                    : rows_.row(view_, key));
+    }
+
+   private:
+    const FewRows& rows_;
+    const RowsView& view_;
+    const char* first_;
+    int64_t stride_;  // bytes
+  };
+
+  const char* row(const RowsView& view, int64_t key) const {
+    return key_row(problem_, view, task_.batch, sequence_, key, task_.kv_head);
   }
 
   void score(int64_t first, int64_t count) {
+    const Keys keys(*this, problem_.k);
     for (int64_t i = 0; i < count; i += 4) {
       const Stored* k[4];
-      for (int64_t n = 0; n < 4; ++n) k[n] = stored(problem_.k, first + std::min(i + n, count - 1));
+      for (int64_t n = 0; n < 4; ++n) k[n] = keys[first + std::min(i + n, count - 1)];
       float score[4];
       four_scores<Row>(query_, k, problem_.head_dim, scale_.scale, score);
       for (int64_t n = 0; n < std::min<int64_t>(4, count - i); ++n) scores_[i + n] = score[n];
@@ -104,36 +125,56 @@ class FewRows {
                   hn::Set(kFloats, static_cast<float>(std::min(count - i, kLanes))));
   }
 
-  // out_ += P V, eight vectors of columns in registers at a time.
+  // out_ = P V, several vectors of columns in registers at a time.
   void values(int64_t first, int64_t count) {
-    constexpr int kColumns = 8;
+    const Keys keys(*this, problem_.v);
     const int64_t whole = problem_.value_dim / kLanes * kLanes;
     int64_t column = 0;
-    for (; column + kColumns * kLanes <= whole; column += kColumns * kLanes) {
-      add_columns<kColumns>(first, count, column);
-    }
-    for (; column < whole; column += kLanes) add_columns<1>(first, count, column);
+    column = columns<8>(keys, first, count, column, whole);
+    column = columns<4>(keys, first, count, column, whole);
+    column = columns<1>(keys, first, count, column, whole);
     if (whole == problem_.value_dim) return;
     for (int64_t i = 0; i < count; ++i) {
-      const Stored* v = stored(problem_.v, first + i);
+      const Stored* v = keys[first + i];
       for (int64_t d = whole; d < problem_.value_dim; ++d)
         out_[d] += scores_[i] * Row::scalar(v[d]);
     }
   }
 
-  template <int kColumns>
-  void add_columns(int64_t first, int64_t count, int64_t column) {
-    FloatVector sum[kColumns];
-    FA4_UNROLL
-    for (int j = 0; j < kColumns; ++j) sum[j] = hn::Zero(kFloats);
-    for (int64_t i = 0; i < count; ++i) {
-      const Stored* v = stored(problem_.v, first + i) + column;
-      const FloatVector p = hn::Set(kFloats, scores_[i]);
+  // As many times kVectors vectors of columns as fit. Eight sums are under way at once: few columns take
+  // several keys side by side.
+  template <int kVectors>
+  int64_t columns(const Keys& keys, int64_t first, int64_t count, int64_t column, int64_t end) {
+    constexpr int kKeys = 8 / kVectors;
+    for (; column + kVectors * kLanes <= end; column += kVectors * kLanes) {
+      FloatVector sum[kKeys][kVectors];
       FA4_UNROLL
-      for (int j = 0; j < kColumns; ++j) sum[j] = hn::MulAdd(p, Row::load(v + j * kLanes), sum[j]);
+      for (int n = 0; n < kKeys; ++n) {
+        FA4_UNROLL
+        for (int j = 0; j < kVectors; ++j) sum[n][j] = hn::Zero(kFloats);
+      }
+      int64_t i = 0;
+      for (; i + kKeys <= count; i += kKeys) {
+        FA4_UNROLL
+        for (int n = 0; n < kKeys; ++n)
+          add_row<kVectors>(keys[first + i + n] + column, i + n, sum[n]);
+      }
+      for (; i < count; ++i) add_row<kVectors>(keys[first + i] + column, i, sum[0]);
+      FA4_UNROLL
+      for (int j = 0; j < kVectors; ++j) {
+        FA4_UNROLL
+        for (int n = 1; n < kKeys; ++n) sum[0][j] = hn::Add(sum[0][j], sum[n][j]);
+        hn::StoreU(sum[0][j], kFloats, out_ + column + j * kLanes);
+      }
     }
+    return column;
+  }
+
+  template <int kVectors>
+  HWY_INLINE void add_row(const Stored* v, int64_t i, FloatVector* sum) const {
+    const FloatVector p = hn::Set(kFloats, scores_[i]);
     FA4_UNROLL
-    for (int j = 0; j < kColumns; ++j) hn::StoreU(sum[j], kFloats, out_ + column + j * kLanes);
+    for (int j = 0; j < kVectors; ++j) sum[j] = hn::MulAdd(p, Row::load(v + j * kLanes), sum[j]);
   }
 
   void finish(int64_t row, int64_t query, int64_t head) {

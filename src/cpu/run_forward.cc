@@ -34,7 +34,9 @@ void run_forward(const Problem& problem, const Kernel& kernel, const ForwardTens
     const auto forward = num_rows <= kFewRows ? kernel.forward_rows : kernel.forward_tile;
     forward(context, task, workspace.of_thread(thread));
   });
-  parallel_tasks(static_cast<int64_t>(schedule.combines.size()), threads,
+  constexpr size_t kWorthThreads = 64;  // fewer rows take less time than waking a thread
+  const int32_t combine_threads = schedule.combines.size() < kWorthThreads ? 1 : threads;
+  parallel_tasks(static_cast<int64_t>(schedule.combines.size()), combine_threads,
                  [&](int64_t i, int thread) {
                    kernel.combine(context, schedule.combines[static_cast<size_t>(i)],
                                   workspace.of_thread(thread));
