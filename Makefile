@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+# The short way: each target installs what is missing (scripts/bootstrap), builds and runs.
+# People who bring their own dependencies use the presets of CMakePresets.json.
+.PHONY: all command tests demo test soak bench test-aarch64 fuzz format lint clean
+MAKEFLAGS += --no-print-directory
+JOBS := $(shell nproc)
+
+all: command
+
+command: ## library and command: build/bin/fa4
+	@scripts/bootstrap build
+	@cmake --preset default --log-level=NOTICE
+	@cmake --build --preset default --target fa4_command --parallel $(JOBS)
+
+tests:
+	@scripts/bootstrap test
+	@cmake --preset default --log-level=NOTICE
+	@cmake --build --preset default --parallel $(JOBS)
+
+demo: command ## attention on real input, then a large case
+	@scripts/demo
+
+test: tests ## every suite that this machine can run, at its daily size
+	@scripts/run-tests
+
+soak: tests ## what takes longer; writes docs/measurements/DATE-soak.md
+	@scripts/soak
+
+test-aarch64: ## cross-build for 64-bit ARM, run under qemu-user
+	@scripts/bootstrap ci
+	@scripts/test-aarch64
+
+fuzz: ## each fuzz target for a minute
+	@scripts/bootstrap ci
+	@scripts/fuzz
+
+format: ## clang-format in place
+	@scripts/format
+
+lint: ## what .ci/run checks about the sources
+	@scripts/format --check
+	@scripts/lint
+
+clean:
+	rm -rf build build-*
