@@ -210,7 +210,8 @@ class BackwardBlock {
   HWY_INLINE Pair score_gradient(int64_t key, int vector) {
     const int64_t at = key * kPanelRows + vector * kLanes;
     FloatVector score = hn::LoadU(kFloats, s_.scores + at);
-    if (scale_.softcap > 0) score = scale_.capped(score);
+    FloatVector slope = hn::Set(kFloats, 1.0f);
+    if (scale_.softcap > 0) score = scale_.capped(score, &slope);
     const FloatVector lse = hn::LoadU(kFloats, s_.lse + vector * kLanes);
     FloatVector p = probability<Operand::kExp2Degree>(hn::Sub(score, lse));
     const int64_t position = block_begin_ + key;
@@ -219,10 +220,7 @@ class BackwardBlock {
     }
     const FloatVector delta = hn::LoadU(kFloats, s_.delta + vector * kLanes);
     FloatVector ds = hn::Mul(p, hn::Sub(hn::LoadU(kFloats, s_.gradients + at), delta));
-    if (scale_.softcap > 0) {  // times the derivative 1 - tanh^2
-      const FloatVector tanh = hn::Mul(score, hn::Set(kFloats, scale_.softcap_inverse));
-      ds = hn::NegMulAdd(hn::Mul(tanh, tanh), ds, ds);
-    }
+    if (scale_.softcap > 0) ds = hn::Mul(ds, slope);
     return {p, ds};
   }
 

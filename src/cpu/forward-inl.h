@@ -42,6 +42,7 @@ struct ForwardScratch {
         k_stride(round_up(depth, 4)),
         v_columns(round_up(problem.value_dim, 4)),
         panels(arena->take<Panel>(num_panels)),
+        started(arena->take<bool>(num_panels)),
         row_max(arena->take<float>(num_panels * kPanelRows)),
         row_sum(arena->take<float>(num_panels * kPanelRows)),
         q_lanes(arena->take<Element>(num_panels * k_stride * kPanelRows)),
@@ -57,7 +58,8 @@ struct ForwardScratch {
   int64_t k_stride;   // of k_rows; Q^T has as many rows
   int64_t v_columns;  // value_dim up to whole register blocks
   Panel* panels;
-  float* row_max;  // [panel][kPanelRows], log2 units
+  bool* started;   // [panel]: whether what follows has been set by a block
+  float* row_max;  // [panel][kPanelRows]
   float* row_sum;
   Element* q_lanes;  // Q^T [panel][k_stride][kPanelRows]
   float* out_lanes;  // O^T [panel][v_columns][kPanelRows]
@@ -78,6 +80,7 @@ class ForwardBlock {
       : s_(scratch),
         scale_(scale),
         panel_(scratch.panels[panel_idx]),
+        started_(scratch.started[panel_idx]),
         block_begin_(block_begin),
         q_lanes_(scratch.q_lanes + panel_idx * scratch.k_stride * kPanelRows),
         out_(scratch.out_lanes + panel_idx * scratch.v_columns * kPanelRows),
@@ -90,31 +93,15 @@ class ForwardBlock {
   HWY_INLINE void run() {
     FloatVector block_max[kPanelVectors];
     scores(block_max);
-    const bool first = row_max_[0] == kUnset;
+    const bool first = !started_;
+    started_ = true;
     FloatVector rescale[kPanelVectors];
     const bool grown = new_maximum(block_max, first, rescale);
     exponents();
     values(first, grown, rescale);
   }
 
-  static constexpr float kUnset =
-      std::numeric_limits<float>::infinity();  // row_max before any block
-
  private:
-  // O^T is new, kept, or rescaled while the block's product is added.
-  struct StoreOut {
-    float* out;
-    HWY_INLINE void operator()(int row, int vector, FloatVector sum) const {
-      hn::StoreU(sum, kFloats, out + row * kPanelRows + vector * kLanes);
-    }
-  };
-  struct AddOut {
-    float* out;
-    HWY_INLINE void operator()(int row, int vector, FloatVector sum) const {
-      float* at = out + row * kPanelRows + vector * kLanes;
-      hn::StoreU(hn::Add(hn::LoadU(kFloats, at), sum), kFloats, at);
-    }
-  };
   struct RescaleOut {
     float* out;
     const FloatVector* rescale;
@@ -126,11 +113,9 @@ class ForwardBlock {
 
   // S^T of the block, and its maximum per lane.
   HWY_INLINE void scores(FloatVector* block_max) {
-    FloatVector plain_max[kPanelVectors];
-    FloatVector other_max[kPanelVectors];
     FA4_UNROLL
     for (int j = 0; j < kPanelVectors; ++j) {
-      plain_max[j] = other_max[j] = hn::Set(kFloats, -std::numeric_limits<float>::infinity());
+      block_max[j] = hn::Set(kFloats, -std::numeric_limits<float>::infinity());
     }
     for (int64_t key = begin_; key < end_; key += kBlockRows) {
       const Element* k_rows = s_.k_rows + key * s_.k_stride;
@@ -139,15 +124,13 @@ class ForwardBlock {
       const bool visible = panel_.all.begin <= first && first + kBlockRows <= panel_.all.end;
       if (visible && scale_.softcap == 0) {
         score_product<Operand, true>(k_rows, s_.k_stride, q_lanes_, s_.depth, scale_.scale, out,
-                                     plain_max);
+                                     block_max);
       } else {
         score_product<Operand, false>(k_rows, s_.k_stride, q_lanes_, s_.depth, scale_.scale, out,
                                       nullptr);
-        for (int64_t i = key; i < key + kBlockRows; ++i) rescore(i, visible, other_max);
+        for (int64_t i = key; i < key + kBlockRows; ++i) rescore(i, visible, block_max);
       }
     }
-    FA4_UNROLL
-    for (int j = 0; j < kPanelVectors; ++j) block_max[j] = hn::Max(plain_max[j], other_max[j]);
   }
 
   // One key's scores again: softcap, then the mask.
@@ -229,23 +212,20 @@ class ForwardBlock {
 
   HWY_INLINE Element* probabilities() { return reinterpret_cast<Element*>(s_.scores); }
 
+  // O^T is new, kept, or rescaled while the block's product is added.
   HWY_INLINE void values(bool first, bool grown, const FloatVector* rescale) {
-    if (first) {
-      accumulate<StoreOut>();
-    } else if (grown) {
-      for (int64_t column = 0; column < s_.v_columns; column += kBlockRows) {
-        product(column, RescaleOut{out_ + column * kPanelRows, rescale});
-      }
-    } else {
-      accumulate<AddOut>();
-    }
-  }
-  template <class Epilogue>
-  HWY_INLINE void accumulate() {
     for (int64_t column = 0; column < s_.v_columns; column += kBlockRows) {
-      product(column, Epilogue{out_ + column * kPanelRows});
+      float* out = out_ + column * kPanelRows;
+      if (first) {
+        product(column, StoreSum{out, kPanelRows});
+      } else if (grown) {
+        product(column, RescaleOut{out, rescale});
+      } else {
+        product(column, AddSum{out, kPanelRows});
+      }
     }
   }
+
   template <class Epilogue>
   HWY_INLINE void product(int64_t column, Epilogue epilogue) {
     const int64_t from = begin_ / Operand::kDepth;
@@ -257,6 +237,7 @@ class ForwardBlock {
   const ForwardScratch<Operand>& s_;
   const ScoreScale& scale_;
   const Panel& panel_;
+  bool& started_;
   int64_t block_begin_;
   const Element* q_lanes_;
   float* out_;
@@ -306,7 +287,7 @@ void forward_tile(const ForwardContext& context, const ForwardTask& task, Arena 
     if (s.panels[i].some.begin == s.panels[i].some.end) continue;
     keys.begin = std::min(keys.begin, s.panels[i].some.begin);
     keys.end = std::max(keys.end, s.panels[i].some.end);
-    s.row_max[i * kPanelRows] = ForwardBlock<Operand>::kUnset;
+    s.started[i] = false;
     load_queries<Operand>(context, sequence, s.panels[i], s,
                           s.q_lanes + i * s.k_stride * kPanelRows);
   }

@@ -125,9 +125,11 @@ struct ScoreScale {
   float softcap;  // 0: none
   float softcap_inverse;
 
-  HWY_INLINE FloatVector capped(FloatVector score) const {
-    return hn::Mul(tanh(hn::Mul(score, hn::Set(kFloats, softcap_inverse))),
-                   hn::Set(kFloats, softcap));
+  // The score after softcap; *slope, if wanted, is its derivative.
+  HWY_INLINE FloatVector capped(FloatVector score, FloatVector* slope = nullptr) const {
+    const TanhAndSlope t = tanh_and_slope(hn::Mul(score, hn::Set(kFloats, softcap_inverse)));
+    if (slope) *slope = t.slope;
+    return hn::Mul(t.tanh, hn::Set(kFloats, softcap));
   }
 };
 

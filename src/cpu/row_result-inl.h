@@ -21,7 +21,7 @@ namespace HWY_NAMESPACE {
 
 struct PanelResult {
   const Panel* panel;
-  float* row_max;    // [kPanelRows], log2 units; kNoKeys where nothing was visible
+  float* row_max;    // [kPanelRows]; kNoKeys where nothing was visible
   float* row_sum;    // [kPanelRows]
   float* out_lanes;  // O^T [columns][kPanelRows], unnormalised
   int64_t columns;   // value_dim, padded
@@ -36,6 +36,9 @@ HWY_INLINE void clear_panel(const PanelResult& result) {
   fill_zero(result.out_lanes, result.columns * kPanelRows);
 }
 
+// A row of NaN scores has no maximum either, but its sum is NaN.
+inline bool saw_no_keys(float row_max, float row_sum) { return row_max == kNoKeys && row_sum == 0; }
+
 struct Normalisation {
   float factor;  // what O is multiplied with; 0 where no key was visible
   float lse;
@@ -45,7 +48,7 @@ struct Normalisation {
 inline Normalisation normalise(const Problem& problem, int64_t head, float row_max, float row_sum) {
   const double sink =
       problem.has_sink ? problem.sink.real(head) : -std::numeric_limits<double>::infinity();
-  if (row_max == kNoKeys) return {0, static_cast<float>(sink)};
+  if (saw_no_keys(row_max, row_sum)) return {0, static_cast<float>(sink)};
   const double lse = static_cast<double>(row_max) + std::log(static_cast<double>(row_sum));
   if (!problem.has_sink) return {1 / row_sum, static_cast<float>(lse)};
   const double top = std::max(lse, sink);
@@ -128,7 +131,7 @@ inline void combine(const ForwardContext& context, const CombineTask& task, Aren
   }
   for (int64_t i = 0; i < task.num_partials; ++i) {
     const int64_t slot = task.first_partial + i * task.partial_stride;
-    if (partials.row_max[slot] == kNoKeys) continue;
+    if (saw_no_keys(partials.row_max[slot], partials.row_sum[slot])) continue;
     const float weight =
         hn::GetLane(probability<6>(hn::Set(kFloats, partials.row_max[slot] - maximum)));
     const float* partial = partials.out + slot * problem.value_dim;

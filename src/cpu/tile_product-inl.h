@@ -65,6 +65,14 @@ HWY_INLINE void tile_product(const typename Operand::Element* HWY_RESTRICT a, in
   }
 }
 
+struct StoreSum {
+  float* out;
+  int64_t stride;
+  HWY_INLINE void operator()(int row, int vector, FloatVector sum) const {
+    hn::StoreU(sum, kFloats, out + row * stride + vector * kLanes);
+  }
+};
+
 struct AddSum {
   float* out;
   int64_t stride;

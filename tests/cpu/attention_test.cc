@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every kernel of the CPU backend that runs here against double precision.
+#include <cmath>
 #include <vector>
 
 #include "kernels.h"
@@ -52,6 +53,25 @@ TEST_P(CpuKernel, MergesSplitsOfTheKeys) {
     }
   }
   judge_all(cases);
+}
+
+// A row whose scores are Inf or NaN is NaN, and no other row notices.
+TEST_P(CpuKernel, KeepsInfiniteAndNotANumberInTheirRow) {
+  for (const int64_t seq_q : {2, 70}) {
+    const Case c{.dtype = GetParam().dtype, .seq_q = seq_q, .seq_k = 600, .backward = false};
+    Inputs inputs = make_inputs(c);
+    const Outputs expected = run(c, inputs, "cpu", GetParam().kernel);
+    const double large = GetParam().dtype == Dtype::Float16 ? INFINITY : 3e38;
+    for (const double bad : {large, static_cast<double>(NAN)}) {
+      for (int64_t d = 0; d < c.head_dim; ++d) inputs.q.set(d, bad);
+      const Outputs outputs = run(c, inputs, "cpu", GetParam().kernel);
+      EXPECT_EQ(outputs.failure, "");
+      for (int64_t d = 0; d < c.head_dim; ++d) EXPECT_TRUE(std::isnan(outputs.out.get(d)));
+      for (int64_t i = c.head_dim; i < outputs.out.size(); ++i) {
+        ASSERT_EQ(outputs.out.get(i), expected.out.get(i)) << "element " << i;
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, CpuKernel, testing::ValuesIn(kernels_here()), kernel_name);
