@@ -26,6 +26,9 @@ test: tests ## every suite that this machine can run, at its daily size
 soak: tests ## what takes longer; writes docs/measurements/DATE-soak.md
 	@scripts/soak
 
+bench: command ## our side of the comparison with torch; bench/README.md has the rest
+	build/bin/fa4 bench --cases bench/cases/cpu-vs-torch.txt
+
 test-aarch64: ## cross-build for 64-bit ARM, run under qemu-user
 	@scripts/bootstrap ci
 	@scripts/test-aarch64
