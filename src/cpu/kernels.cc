@@ -7,6 +7,7 @@
 #include <hwy/foreach_target.h>  // must come before highway.h
 
 #include "cpu/backward-inl.h"
+#include "cpu/delta-inl.h"
 #include "cpu/few_rows-inl.h"
 #include "cpu/forward-inl.h"
 
