@@ -90,7 +90,10 @@ class FewRows {
     const Keys keys(*this, problem_.k);
     for (int64_t i = 0; i < count; i += 4) {
       const Stored* k[4];
-      for (int64_t n = 0; n < 4; ++n) k[n] = keys[first + std::min(i + n, count - 1)];
+      for (int64_t n = 0; n < 4; ++n) {
+        k[n] = keys[first + std::min(i + n, count - 1)];
+        prefetch(k[n], problem_.head_dim);
+      }
       float score[4];
       four_scores<Row>(query_, k, problem_.head_dim, scale_.scale, score);
       for (int64_t n = 0; n < std::min<int64_t>(4, count - i); ++n) scores_[i + n] = score[n];
@@ -170,8 +173,20 @@ class FewRows {
     return column;
   }
 
+  // What lies ahead will be wanted soon, and hardware prefetchers stop at the end of a page.
+  static HWY_INLINE void prefetch(const Stored* row, int64_t dim) {
+    constexpr int64_t kAheadBytes = 4096;
+    const uintptr_t ahead =
+        reinterpret_cast<uintptr_t>(row) + kAheadBytes;  // it may lie beyond the tensor
+    const auto bytes = dim * static_cast<int64_t>(sizeof(Stored));
+    for (int64_t byte = 0; byte < bytes; byte += 64) {
+      __builtin_prefetch(reinterpret_cast<const char*>(ahead + static_cast<uintptr_t>(byte)));
+    }
+  }
+
   template <int kVectors>
   HWY_INLINE void add_row(const Stored* v, int64_t i, FloatVector* sum) const {
+    prefetch(v, kVectors * kLanes);
     const FloatVector p = hn::Set(kFloats, scores_[i]);
     FA4_UNROLL
     for (int j = 0; j < kVectors; ++j) sum[j] = hn::MulAdd(p, Row::load(v + j * kLanes), sum[j]);
