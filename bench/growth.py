@@ -115,7 +115,10 @@ def main():
         records.append(record)
     path = options.output or ROOT / f"docs/measurements/{date}-growth.md"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(records, date, options.command))
+    name = options.command
+    if name.is_relative_to(ROOT):
+        name = name.relative_to(ROOT)
+    path.write_text(page(records, date, name))
     print(f"written: {path}", file=sys.stderr)
 
 

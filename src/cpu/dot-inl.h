@@ -41,6 +41,35 @@ struct Float16Row {
   static float scalar(uint16_t bits) { return float16_to_float(bits); }
 };
 
+// sums[n] = the sum of the lanes of v[n], for four vectors at once: half the instructions of four sums.
+#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE void sums_of_lanes(const FloatVector* v, float* sums) {
+  for (int n = 0; n < 4; ++n) sums[n] = hn::GetLane(v[n]);
+}
+#else
+// Adds the 128-bit blocks of a vector up to one.
+template <class Tag>
+HWY_INLINE hn::Vec<hn::Full128<float>> sum_of_blocks(Tag tag, hn::Vec<Tag> v) {
+  if constexpr (hn::MaxLanes(Tag()) == 4) {
+    return v;
+  } else {
+    const hn::Half<Tag> half;
+    return sum_of_blocks(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  }
+}
+
+HWY_INLINE void sums_of_lanes(const FloatVector* v, float* sums) {
+  const hn::Repartition<uint64_t, FloatTag> pairs;
+  const auto low = hn::BitCast(pairs, hn::Add(hn::InterleaveLower(kFloats, v[0], v[1]),
+                                              hn::InterleaveUpper(kFloats, v[0], v[1])));
+  const auto high = hn::BitCast(pairs, hn::Add(hn::InterleaveLower(kFloats, v[2], v[3]),
+                                               hn::InterleaveUpper(kFloats, v[2], v[3])));
+  const FloatVector blocks = hn::Add(hn::BitCast(kFloats, hn::InterleaveLower(pairs, low, high)),
+                                     hn::BitCast(kFloats, hn::InterleaveUpper(pairs, low, high)));
+  hn::StoreU(sum_of_blocks(kFloats, blocks), hn::Full128<float>(), sums);
+}
+#endif
+
 // scores[n] = scale * q . k[n]. `query` is padded with zeros to whole vectors, the rows of k are not.
 template <class Row>
 HWY_INLINE void four_scores(const float* query, const typename Row::Stored* const* k, int64_t dim,
@@ -63,8 +92,8 @@ HWY_INLINE void four_scores(const float* query, const typename Row::Stored* cons
       sum[n] = hn::MulAdd(q, hn::Load(kFloats, tail), sum[n]);
     }
   }
-  FA4_UNROLL
-  for (int n = 0; n < 4; ++n) scores[n] = hn::GetLane(hn::SumOfLanes(kFloats, sum[n])) * scale;
+  sums_of_lanes(sum, scores);
+  for (int n = 0; n < 4; ++n) scores[n] *= scale;
 }
 
 }  // namespace HWY_NAMESPACE
