@@ -18,36 +18,45 @@ namespace fa4::cpu {
 namespace HWY_NAMESPACE {
 
 // Where the rows of a panel are prepared.
+template <class Operand>
 struct RowScratch {
-  RowScratch(const Problem& problem, Arena* arena)
-      : stride(round_up(problem.value_dim, 4)),
-        rows(arena->take<float>(kPanelRows * std::max(stride, problem.head_dim))),
-        dout_lanes(arena->take<float>(kPanelRows * stride)),
-        out_lanes(arena->take<float>(kPanelRows * stride)) {}
+  using Element = typename Operand::Element;
 
+  RowScratch(const Problem& problem, Arena* arena)
+      : depth((problem.value_dim + Operand::kDepth - 1) / Operand::kDepth),
+        stride(round_up(depth, 4)),
+        rows(arena->take<Element>(kPanelRows * stride)),
+        dout_lanes(arena->take<Element>(kPanelRows * stride)),
+        out_lanes(arena->take<Element>(kPanelRows * stride)),
+        zeros(arena->take<float>(problem.head_dim)) {}
+
+  int64_t depth;  // elements of a row
   int64_t stride;
-  float* rows;        // [kPanelRows][stride]
-  float* dout_lanes;  // [stride][kPanelRows]
-  float* out_lanes;
+  Element* rows;        // [kPanelRows][stride]
+  Element* dout_lanes;  // [stride][kPanelRows]
+  Element* out_lanes;
+  float* zeros;  // [head_dim]
 };
 
-// delta = rowsum(dout * out), summed in the order of dP: where one key has all of the probability,
-// out is its value and dP - delta is exactly 0.
+// delta = rowsum(dout * out), by the operations of dP in their order: where one key has all of the
+// probability, out is its value and dP - delta is exactly 0.
+template <class Operand>
 HWY_INLINE void row_deltas(const BackwardTensors& tensors, const Sequence& sequence,
-                           const Panel& panel, int64_t value_dim, const RowScratch& s,
+                           const Panel& panel, int64_t value_dim, const RowScratch<Operand>& s,
                            float* deltas) {
   load_panel(tensors.dout, sequence, panel, value_dim, s.stride, s.rows);
   transpose_to_lanes(s.rows, s.stride, s.stride, s.dout_lanes);
   load_panel(tensors.out, sequence, panel, value_dim, s.stride, s.rows);
   transpose_to_lanes(s.rows, s.stride, s.stride, s.out_lanes);
+  const int64_t part_depth = score_part<Operand>(s.depth);
   for (int64_t lane = 0; lane < kPanelRows; lane += kLanes) {
     FloatVector delta = hn::Zero(kFloats);
-    for (int64_t part = 0; part < value_dim; part += score_part(value_dim)) {
+    for (int64_t part = 0; part < s.depth; part += part_depth) {
       FloatVector sum = hn::Zero(kFloats);
-      for (int64_t d = part; d < std::min(part + score_part(value_dim), value_dim); ++d) {
+      for (int64_t d = part; d < std::min(part + part_depth, s.depth); ++d) {
         const int64_t at = d * kPanelRows + lane;
-        sum = hn::MulAdd(hn::LoadU(kFloats, s.out_lanes + at),
-                         hn::LoadU(kFloats, s.dout_lanes + at), sum);
+        sum = Operand::multiply_add(Operand::load(s.out_lanes + at),
+                                    Operand::load(s.dout_lanes + at), sum);
       }
       delta = hn::Add(delta, sum);
     }
@@ -57,12 +66,13 @@ HWY_INLINE void row_deltas(const BackwardTensors& tensors, const Sequence& seque
 
 // Delta and lse of one panel's rows. A panel none of whose rows sees a key is met by no
 // chunk: its dq becomes 0 here.
-inline void prepare_panel(const BackwardContext& context, const Group& group, int64_t first_row,
-                          Arena arena) {
+template <class Operand>
+void prepare_panel(const BackwardContext& context, const Group& group, int64_t first_row,
+                   Arena arena) {
   const Problem& problem = *context.problem;
   const BackwardTensors& tensors = *context.tensors;
   const Sequence& sequence = group.sequence;
-  const RowScratch s(problem, &arena);
+  const RowScratch<Operand> s(problem, &arena);
   Panel panel;
   set_panel(problem, sequence, group.kv_head, first_row, group.num_rows, {0, sequence.k_length},
             &panel);
@@ -84,10 +94,10 @@ inline void prepare_panel(const BackwardContext& context, const Group& group, in
                           : 0;
   }
   if (panel.some.begin < panel.some.end) return;
-  fill_zero(s.rows, problem.head_dim);
+  fill_zero(s.zeros, problem.head_dim);
   for (int64_t lane = 0; lane < panel.num_rows; ++lane) {
     store_row(
-        s.rows, problem.head_dim, tensors.dq.dtype,
+        s.zeros, problem.head_dim, tensors.dq.dtype,
         tensors.dq.at(sequence.q_batch, sequence.q_begin + panel.query[lane], panel.head[lane]));
   }
 }

@@ -31,7 +31,7 @@ size_t backward_scratch_bytes(const Problem& problem, int64_t chunk_keys) {
   Arena chunk;
   const BackwardScratch<Operand> scratch(problem, chunk_keys, &chunk);
   Arena panel;
-  const RowScratch rows(problem, &panel);
+  const RowScratch<Operand> rows(problem, &panel);
   return std::max(chunk.used(), panel.used());
 }
 
@@ -46,7 +46,7 @@ Kernel kernel(const char* name, const char* summary, bool bfloat16_dot) {
           .forward_rows = forward_rows,
           .combine = combine,
           .forward_scratch_bytes = forward_scratch_bytes<Operand>,
-          .prepare_panel = prepare_panel,
+          .prepare_panel = prepare_panel<Operand>,
           .backward_chunk = backward_chunk<Operand>,
           .backward_scratch_bytes = backward_scratch_bytes<Operand>};
 }

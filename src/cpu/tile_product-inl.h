@@ -100,14 +100,17 @@ struct StoreScores {
 
 // In fp32 a sum over the head dim is taken in up to four parts of this many elements: that halves its
 // rounding error, and so that of P, whose exponent it is.
-HWY_INLINE int64_t score_part(int64_t depth) { return std::max<int64_t>(16, (depth + 3) / 4); }
+template <class Operand>
+HWY_INLINE int64_t score_part(int64_t depth) {
+  return Operand::kDepth == 1 ? std::max<int64_t>(16, (depth + 3) / 4) : depth;
+}
 
 // S^T or dP^T of 4 keys: scores = scale * A B over the head dim.
 template <class Operand, bool kMaximum>
 HWY_INLINE void score_product(const typename Operand::Element* a, int64_t a_stride,
                               const typename Operand::Element* b, int64_t depth, float scale,
                               float* scores, FloatVector* maximum) {
-  const int64_t part = Operand::kDepth == 1 ? score_part(depth) : depth;
+  const int64_t part = score_part<Operand>(depth);
   if (part >= depth) {
     return tile_product<Operand, Order::RowMajor, kPanelVectors>(
         a, a_stride, b, kPanelRows, depth,
