@@ -125,11 +125,11 @@ struct ScoreScale {
   float softcap;  // 0: none
   float softcap_inverse;
 
-  // The score after softcap; *slope, if wanted, is its derivative.
+  // The score after softcap; *slope, if wanted, is its derivative 1 - tanh^2.
   HWY_INLINE FloatVector capped(FloatVector score, FloatVector* slope = nullptr) const {
-    const TanhAndSlope t = tanh_and_slope(hn::Mul(score, hn::Set(kFloats, softcap_inverse)));
-    if (slope) *slope = t.slope;
-    return hn::Mul(t.tanh, hn::Set(kFloats, softcap));
+    const FloatVector t = tanh(hn::Mul(score, hn::Set(kFloats, softcap_inverse)));
+    if (slope) *slope = hn::NegMulAdd(t, t, hn::Set(kFloats, 1.0f));
+    return hn::Mul(t, hn::Set(kFloats, softcap));
   }
 };
 

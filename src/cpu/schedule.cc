@@ -122,9 +122,12 @@ ForwardSchedule schedule_forward(const Problem& problem, int64_t panel_rows) {
 }
 
 int64_t max_partials(const Problem& problem) {
-  // A sequence of r rows has r * splits slots; few rows have short splits, many rows long ones.
+  // A sequence of r rows has r * splits slots; few rows have short splits, many rows long ones. A wanted
+  // number of splits may be reached by a shorter sequence and not by the longest, hence the maximum.
   const auto slots = [&](int64_t rows) {
-    const int64_t splits = ceil_div(problem.seq_k, split_keys(problem, rows, problem.seq_k));
+    const int64_t keys = split_keys(problem, rows, problem.seq_k);
+    const int64_t splits = std::max<int64_t>(ceil_div(problem.seq_k, keys),
+                                             std::min<int64_t>(problem.num_splits, problem.seq_k));
     return splits > 1 ? rows * splits : 0;
   };
   const int64_t rows = problem.seq_q * problem.group();

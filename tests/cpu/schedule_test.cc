@@ -66,6 +66,26 @@ TEST(ForwardSchedule, StaysWithinItsBounds) {
   }
 }
 
+// Six keys in five splits are three of two keys, but five keys are five of one.
+TEST(ForwardSchedule, StaysWithinItsBoundsWhenAShorterSequenceHasMoreSplits) {
+  for (const int32_t num_splits : {1, 2, 3, 5, 8, 100}) {
+    for (const int64_t seq_q : {1, 16, 40, 300}) {
+      for (const int64_t seq_k : {1, 6, 7, 513, 1100, 5000}) {
+        Problem bound = dense(1, 2, 1, seq_q, seq_k);
+        bound.num_splits = num_splits;
+        for (int64_t length = 0; length <= seq_k; length += seq_k > 1000 ? 37 : 1) {
+          int32_t key_length = static_cast<int32_t>(length);
+          Problem p = bound;
+          p.has_key_lengths = true;
+          p.key_lengths.data = &key_length;
+          ASSERT_LE(schedule_forward(p, 64).num_partials, max_partials(bound))
+              << num_splits << " splits, " << seq_q << " rows, " << length << " of " << seq_k;
+        }
+      }
+    }
+  }
+}
+
 TEST(ForwardSchedule, StartsWithTheLongestTask) {
   Problem p = dense(1, 4, 4, 2048, 2048);
   p.window_right = 0;

@@ -30,15 +30,11 @@ struct Exp2Degree6 {
   }
 };
 struct Tanh {
-  HWY_INLINE FloatVector operator()(FloatVector x) const { return tanh_and_slope(x).tanh; }
-};
-struct Slope {
-  HWY_INLINE FloatVector operator()(FloatVector x) const { return tanh_and_slope(x).slope; }
+  HWY_INLINE FloatVector operator()(FloatVector x) const { return tanh(x); }
 };
 void exp2_degree4(const float* x, int64_t n, float* y) { apply(x, n, y, Exp2Degree4()); }
 void exp2_degree6(const float* x, int64_t n, float* y) { apply(x, n, y, Exp2Degree6()); }
 void tanh_all(const float* x, int64_t n, float* y) { apply(x, n, y, Tanh()); }
-void slope_all(const float* x, int64_t n, float* y) { apply(x, n, y, Slope()); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace fa4::cpu
@@ -59,10 +55,10 @@ using Function = void (*)(const float*, int64_t, float*);
 struct Target {
   const char* name;
   int64_t bit;
-  Function exp2_degree4, exp2_degree6, tanh, slope;
+  Function exp2_degree4, exp2_degree6, tanh;
 };
 #define FA4_TARGET(name, space) \
-  { #name, HWY_##name, space::exp2_degree4, space::exp2_degree6, space::tanh_all, space::slope_all }
+  { #name, HWY_##name, space::exp2_degree4, space::exp2_degree6, space::tanh_all }
 const Target kTargets[] = {
 #if HWY_TARGETS & HWY_AVX3
     FA4_TARGET(AVX3, N_AVX3),
@@ -139,11 +135,6 @@ TEST_P(SimdMath, TanhKeepsItsRelativeError) {
   EXPECT_EQ(at(GetParam().tanh, std::numeric_limits<float>::infinity()), 1);
   EXPECT_EQ(at(GetParam().tanh, -std::numeric_limits<float>::infinity()), -1);
   EXPECT_TRUE(std::isnan(at(GetParam().tanh, std::numeric_limits<float>::quiet_NaN())));
-}
-
-TEST_P(SimdMath, SlopeOfTanhKeepsItsRelativeErrorWhereTanhIsOne) {
-  const auto exact = [](double x) { return 1 / (std::cosh(x) * std::cosh(x)); };
-  EXPECT_LT(worst_relative_error(GetParam().slope, exact, -15, 15), 2.2e-6);
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, SimdMath, testing::ValuesIn(kTargets),
