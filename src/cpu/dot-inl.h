@@ -49,7 +49,7 @@ HWY_INLINE void sums_of_lanes(const FloatVector* v, float* sums) {
 #else
 // Adds the 128-bit blocks of a vector up to one.
 template <class Tag>
-HWY_INLINE hn::Vec<hn::Full128<float>> sum_of_blocks(Tag tag, hn::Vec<Tag> v) {
+HWY_INLINE hn::Vec<hn::Full128<float>> sum_of_blocks(Tag /*tag*/, hn::Vec<Tag> v) {
   if constexpr (hn::MaxLanes(Tag()) == 4) {
     return v;
   } else {
