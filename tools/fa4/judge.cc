@@ -123,12 +123,20 @@ void add_samples(const Results& candidate, const Results& reference, const Resul
   }
 }
 
+void allow_cancellation(double terms, Sample* sample) {
+  double largest = 0;
+  for (const double value : sample->reference) largest = std::max(largest, std::fabs(value));
+  if (largest <= 1e-12 * terms) sample->allowance = 0x1p-20 * terms;
+}
+
 Judgement judge(const Sample& sample, ElementType ulp_type, const std::vector<Sample>& draws) {
   if (sample.is_lse) return judge_lse(sample);
   const double ulp = ulp_of(ulp_type);
   Judgement judgement;
   raise_limits(sample, ulp, &judgement);
   for (const Sample& draw : draws) raise_limits(draw, ulp, &judgement);
+  judgement.max_allowed += sample.allowance;
+  judgement.rms_allowed += sample.allowance;
   Errors errors;
   int64_t worst = -1;
   for (size_t i = 0; i < sample.reference.size(); ++i) {
