@@ -127,8 +127,7 @@ struct ScoreScale {
 
   // The score after softcap; *slope, if wanted, is its derivative 1 - tanh^2.
   HWY_INLINE FloatVector capped(FloatVector score, FloatVector* slope = nullptr) const {
-    const FloatVector t = tanh(hn::Mul(score, hn::Set(kFloats, softcap_inverse)));
-    if (slope) *slope = hn::NegMulAdd(t, t, hn::Set(kFloats, 1.0f));
+    const FloatVector t = tanh(hn::Mul(score, hn::Set(kFloats, softcap_inverse)), slope);
     return hn::Mul(t, hn::Set(kFloats, softcap));
   }
 };

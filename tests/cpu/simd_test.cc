@@ -32,9 +32,17 @@ struct Exp2Degree6 {
 struct Tanh {
   HWY_INLINE FloatVector operator()(FloatVector x) const { return tanh(x); }
 };
+struct TanhSlope {
+  HWY_INLINE FloatVector operator()(FloatVector x) const {
+    FloatVector slope;
+    (void)tanh(x, &slope);
+    return slope;
+  }
+};
 void exp2_degree4(const float* x, int64_t n, float* y) { apply(x, n, y, Exp2Degree4()); }
 void exp2_degree6(const float* x, int64_t n, float* y) { apply(x, n, y, Exp2Degree6()); }
 void tanh_all(const float* x, int64_t n, float* y) { apply(x, n, y, Tanh()); }
+void tanh_slope(const float* x, int64_t n, float* y) { apply(x, n, y, TanhSlope()); }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace fa4::cpu
@@ -55,10 +63,13 @@ using Function = void (*)(const float*, int64_t, float*);
 struct Target {
   const char* name;
   int64_t bit;
-  Function exp2_degree4, exp2_degree6, tanh;
+  Function exp2_degree4, exp2_degree6, tanh, tanh_slope;
 };
-#define FA4_TARGET(name, space) \
-  { #name, HWY_##name, space::exp2_degree4, space::exp2_degree6, space::tanh_all }
+#define FA4_TARGET(name, space)                                                   \
+  {                                                                               \
+#name, HWY_##name, space::exp2_degree4, space::exp2_degree6, space::tanh_all, \
+        space::tanh_slope                                                         \
+  }
 const Target kTargets[] = {
 #if HWY_TARGETS & HWY_AVX3
     FA4_TARGET(AVX3, N_AVX3),
@@ -135,6 +146,14 @@ TEST_P(SimdMath, TanhKeepsItsRelativeError) {
   EXPECT_EQ(at(GetParam().tanh, std::numeric_limits<float>::infinity()), 1);
   EXPECT_EQ(at(GetParam().tanh, -std::numeric_limits<float>::infinity()), -1);
   EXPECT_TRUE(std::isnan(at(GetParam().tanh, std::numeric_limits<float>::quiet_NaN())));
+}
+
+TEST_P(SimdMath, SlopeOfTanhKeepsItsRelativeErrorUntilTanhIsOne) {
+  const auto exact = [](double x) { return std::pow(std::cosh(x), -2); };
+  EXPECT_LT(worst_relative_error(GetParam().tanh_slope, exact, -9, 9), 1.2e-6);
+  EXPECT_EQ(at(GetParam().tanh_slope, 0), 1);
+  EXPECT_EQ(at(GetParam().tanh_slope, 10), 0);
+  EXPECT_EQ(at(GetParam().tanh_slope, -std::numeric_limits<float>::infinity()), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, SimdMath, testing::ValuesIn(kTargets),
