@@ -132,7 +132,7 @@ Exit verify_random(const VerifyArguments& arguments) {
   constexpr uint64_t kMostFailures = 20;
   FeatureCounts counts;
   Progress progress(arguments.random);
-  uint64_t failed = 0, redrawn = 0, done = 0;
+  uint64_t failed = 0, redrawn = 0, outvoted = 0, done = 0;
   std::string backend;
   while (done < arguments.random && failed < kMostFailures) {
     const uint64_t index = arguments.start + done;
@@ -142,6 +142,7 @@ Exit verify_random(const VerifyArguments& arguments) {
     const Outcome outcome = verify_or_report(item, inputs);
     if (backend.empty()) backend = outcome.backend;
     redrawn += outcome.redrawn;
+    outvoted += outcome.outvoted;
     ++done;
     if (!outcome.passed) {
       ++failed;
@@ -154,10 +155,10 @@ Exit verify_random(const VerifyArguments& arguments) {
   counts.print(done);
   fmt::print(
       "\nbackend: {}\n{} cases of seed {} from {} on, {} failed{}; {:.3f} s a case; the yardstick of {} was "
-      "measured over further values\n",
+      "measured over further values, and {} were judged on those\n",
       backend, done, arguments.seed, arguments.start, failed,
       failed == kMostFailures ? " (stopped there)" : "",
-      progress.seconds() / static_cast<double>(done), redrawn);
+      progress.seconds() / static_cast<double>(done), redrawn, outvoted);
   return failed == 0 ? Exit::Right : Exit::CheckFailed;
 }
 

@@ -2,11 +2,9 @@
 #include "verify_case.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 
 #include "error.h"
-#include "judge.h"
+#include "judge_case.h"
 #include "random.h"
 
 namespace fa4::cli {
@@ -182,114 +180,15 @@ Candidate run_candidate(const Case& item, Inputs& inputs, const Options& options
   return candidate;
 }
 
-Options judge_options(const Options& options, const char* backend) {
-  Options result = options;
-  result.backend = backend;
-  result.kernel = "auto";
-  result.num_splits = 0;
-  return result;
-}
-
-Results compute_reference(const Case& item, const Inputs& inputs) {
-  return compute(convert(inputs, ElementType::Float64), judge_options(item.options, "reference"));
-}
-
-Results compute_low(const Case& item, const Inputs& inputs) {
-  return compute(inputs, judge_options(item.options, "plain"));
-}
-
-const Tensor& result_named(Results& results, const std::string& name) {
-  for (const auto& [other, tensor] : tensors_of(results)) {
-    if (other == name) return *tensor;
-  }
-  fail(Exit::Internal, "there is no result {}", name);
-}
-
-// Samples of the same and further values of the problem; the candidate has no part in them.
-std::vector<std::vector<Sample>> draw_samples(const Case& item) {
-  constexpr uint64_t kDraws = 12;
-  std::vector<std::vector<Sample>> draws;
-  for (uint64_t draw = 0; draw < kDraws; ++draw) {
-    const Inputs inputs = make_inputs(item, draw);
-    const Results reference = compute_reference(item, inputs);
-    const Results low = compute_low(item, inputs);
-    add_samples(low, reference, low, &draws.emplace_back());
-  }
-  return draws;
-}
-
-std::vector<Sample> draws_of(const std::vector<std::vector<Sample>>& draws,
-                             const std::string& name) {
-  std::vector<Sample> result;
-  for (const std::vector<Sample>& samples : draws) {
-    for (const Sample& sample : samples) {
-      if (sample.name == name) result.push_back(sample);
-    }
-  }
-  return result;
-}
-
-// The largest element that is no poison.
-double largest_of(const Tensor& tensor) {
-  double largest = 0;
-  for (int64_t r = 0; r < tensor.num_rows(); ++r) {
-    for (int64_t i = 0; i < tensor.row_length(); ++i) {
-      const double value =
-          std::fabs(load_element(tensor.row(r) + i * size_of(tensor.type()), tensor.type()));
-      if (std::isfinite(value)) largest = std::max(largest, value);
-    }
-  }
-  return largest;
-}
-
-// dq and dk are sums of scale * P * (dP - delta) times k or q; what may cancel in them is dP, a dot product
-// of dout and v.
-void allow_cancellation_in_gradients(const Case& item, const Inputs& inputs,
-                                     std::vector<Sample>* samples) {
-  if (!inputs.dout) return;
-  const double scale = std::isnan(item.options.scale)
-                           ? 1 / std::sqrt(static_cast<double>(inputs.q.row_length()))
-                           : std::fabs(item.options.scale);
-  const double terms = scale * largest_of(*inputs.dout) * largest_of(inputs.v) *
-                       static_cast<double>(inputs.v.row_length());
-  for (Sample& sample : *samples) {
-    if (sample.name == "dq") allow_cancellation(terms * largest_of(inputs.k), &sample);
-    if (sample.name == "dk") allow_cancellation(terms * largest_of(inputs.q), &sample);
-  }
-}
-
-void judge_candidate(const Case& item, const Inputs& inputs, Candidate* candidate,
-                     Outcome* outcome) {
-  std::vector<Sample> samples;
-  add_samples(candidate->results, compute_reference(item, inputs), compute_low(item, inputs),
-              &samples);
-  allow_cancellation_in_gradients(item, inputs, &samples);
-  std::vector<std::vector<Sample>> draws;
-  for (const Sample& sample : samples) {
-    Judgement judgement = judge(sample, item.type);
-    if (!judgement.passed && !sample.is_lse) {
-      if (draws.empty()) draws = draw_samples(item);
-      outcome->redrawn = true;
-      judgement = judge(sample, item.type, draws_of(draws, sample.name));
-    }
-    if (judgement.passed) continue;
-    outcome->passed = false;
-    outcome->report += fmt::format(
-        "  {}: max error {:.4g} (allowed {:.4g}), rms {:.4g} (allowed {:.4g})\n{}", sample.name,
-        judgement.max_error, judgement.max_allowed, judgement.rms_error, judgement.rms_allowed,
-        show_neighbours(sample, result_named(candidate->results, sample.name).shape(),
-                        judgement.first_bad));
-  }
-}
-
 void check_thread_counts(const Case& item, Inputs& inputs, Candidate* candidate, Outcome* outcome) {
   Options options = item.options;
   options.num_threads = 1;
   Candidate again = run_candidate(item, inputs, options);
-  for (const auto& [name, tensor] : tensors_of(candidate->results)) {
-    if (same_bits(*tensor, result_named(again.results, name))) continue;
+  const auto first = tensors_of(candidate->results), second = tensors_of(again.results);
+  for (size_t i = 0; i < first.size(); ++i) {
+    if (same_bits(*first[i].second, *second[i].second)) continue;
     outcome->passed = false;
-    outcome->report += fmt::format("  {}: one thread gives other bits\n", name);
+    outcome->report += fmt::format("  {}: one thread gives other bits\n", first[i].first);
   }
 }
 
@@ -306,7 +205,10 @@ Outcome verify_case(const Case& item, const Inputs& inputs) {
     outcome.report = "  " + candidate.trespass + "\n";
   }
   if (item.check_threads) check_thread_counts(item, guarded, &candidate, &outcome);
-  judge_candidate(item, inputs, &candidate, &outcome);
+  const auto rerun = [&](Inputs& other) {
+    return run_candidate(item, other, item.options).results;
+  };
+  judge_case(item, inputs, candidate.results, rerun, &outcome);
   return outcome;
 }
 

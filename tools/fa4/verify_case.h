@@ -11,8 +11,9 @@ namespace fa4::cli {
 struct Outcome {
   bool passed = true;
   bool redrawn =
-      false;           // the yardstick was measured over further values, because this one was lucky
-  std::string report;  // of a failure, one or more lines
+      false;  // the yardstick was measured over further values, because this one was lucky
+  bool outvoted = false;  // near the limit here, right on further values
+  std::string report;     // of a failure, one or more lines
   std::string backend, kernel;
 };
 
