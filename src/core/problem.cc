@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/problem.h"
 
+#include <cstring>
+
 namespace fa4 {
 namespace {
 
@@ -41,9 +43,7 @@ Status find_span(const VectorView& cu_seqlens, bool packed, const VectorView& le
   return {};
 }
 
-}  // namespace
-
-Status find_sequence(const Problem& problem, int64_t batch, Sequence* sequence) {
+Status find_lengths(const Problem& problem, int64_t batch, Sequence* sequence) {
   Span q, k;
   FA4_RETURN_IF_ERROR(find_span(problem.cu_seqlens_q, problem.packed_q, problem.query_lengths,
                                 problem.has_query_lengths, "query", batch, problem.seq_q,
@@ -57,17 +57,26 @@ Status find_sequence(const Problem& problem, int64_t batch, Sequence* sequence) 
                .k_batch = problem.packed_k ? 0 : batch,
                .k_begin = k.begin,
                .k_length = k.length};
-  if (problem.paged) {
-    for (int64_t column = 0; column * problem.page_size < k.length; ++column) {
-      const int64_t page = problem.page_table.integer(batch * problem.page_table_stride + column);
-      if (page < 0 || page >= problem.num_pages) {
-        return invalid_argument(
-            "page_table[{}, {}] is {}; it must lie between 0 and {}, the last page of k", batch,
-            column, page, problem.num_pages - 1);
-      }
+  return {};
+}
+
+Status check_pages(const Problem& problem, int64_t batch, int64_t k_length) {
+  for (int64_t column = 0; column * problem.page_size < k_length; ++column) {
+    const int64_t page = problem.page_table.integer(batch * problem.page_table_stride + column);
+    if (page < 0 || page >= problem.num_pages) {
+      return invalid_argument(
+          "page_table[{}, {}] is {}; it must lie between 0 and {}, the last page of k", batch,
+          column, page, problem.num_pages - 1);
     }
   }
   return {};
+}
+
+}  // namespace
+
+Status find_sequence(const Problem& problem, int64_t batch, Sequence* sequence) {
+  FA4_RETURN_IF_ERROR(find_lengths(problem, batch, sequence));
+  return problem.paged ? check_pages(problem, batch, sequence->k_length) : Status{};
 }
 
 Status check_sequences(const Problem& problem) {
@@ -80,8 +89,17 @@ Status check_sequences(const Problem& problem) {
 
 Sequence sequence_of(const Problem& problem, int64_t batch) {
   Sequence sequence;
-  (void)find_sequence(problem, batch, &sequence);
+  (void)find_lengths(problem, batch, &sequence);
   return sequence;
+}
+
+void clear_rows(const RowsView& view, int64_t batch, int64_t begin, int64_t end, int64_t heads,
+                int64_t dim) {
+  for (int64_t row = begin; row < end; ++row) {
+    for (int64_t head = 0; head < heads; ++head) {
+      std::memset(view.at(batch, row, head), 0, static_cast<size_t>(dim * size_of(view.dtype)));
+    }
+  }
 }
 
 namespace {

@@ -99,6 +99,11 @@ struct Problem {
   bool batch_invariant = false;
 
   int64_t group() const { return kv_heads ? heads / kv_heads : 1; }
+
+  // The query heads of one key/value head are taken together: their rows are query 0 of each head, query 1
+  // of each head, and so on.
+  int64_t query_of(int64_t row) const { return row / group(); }
+  int64_t head_of(int64_t row, int64_t kv_head) const { return kv_head * group() + row % group(); }
 };
 
 // Where sequence `batch` lies in the tensors: row i of it is row q_begin + i of batch index q_batch.
@@ -140,6 +145,10 @@ inline char* key_row(const Problem& problem, const RowsView& view, int64_t batch
       problem.page_table.integer(batch * problem.page_table_stride + key / problem.page_size);
   return view.at(page, key % problem.page_size, kv_head);
 }
+
+// Rows [begin, end) of one batch index become 0.
+void clear_rows(const RowsView& view, int64_t batch, int64_t begin, int64_t end, int64_t heads,
+                int64_t dim);
 
 struct ForwardTensors {
   RowsView out;

@@ -35,10 +35,9 @@ class FewRows {
         scores_(arena->take<float>(round_up(task.key_end - task.key_begin, kLanes))) {}
 
   void run() {
-    const int64_t group = problem_.group();
     for (int64_t row = task_.row_begin; row < task_.row_end; ++row) {
-      const int64_t query = row / group;
-      const int64_t head = task_.kv_head * group + row % group;
+      const int64_t query = problem_.query_of(row);
+      const int64_t head = problem_.head_of(row, task_.kv_head);
       KeyRange keys = visible_keys(problem_, sequence_, query);
       keys.begin = std::clamp(keys.begin, task_.key_begin, task_.key_end);
       keys.end = std::clamp(keys.end, keys.begin, task_.key_end);

@@ -31,14 +31,13 @@ struct Panel {
 
 HWY_INLINE void set_panel(const Problem& problem, const Sequence& sequence, int64_t kv_head,
                           int64_t first_row, int64_t row_end, KeyRange limit, Panel* panel) {
-  const int64_t group = problem.group();
   panel->num_rows = std::min(kPanelRows, row_end - first_row);
   panel->some = {limit.end, limit.begin};
   panel->all = limit;
   for (int64_t lane = 0; lane < panel->num_rows; ++lane) {
     const int64_t row = first_row + lane;
-    panel->query[lane] = row / group;
-    panel->head[lane] = kv_head * group + row % group;
+    panel->query[lane] = problem.query_of(row);
+    panel->head[lane] = problem.head_of(row, kv_head);
     KeyRange keys = visible_keys(problem, sequence, panel->query[lane]);
     keys.begin = std::clamp(keys.begin, limit.begin, limit.end);
     keys.end = std::clamp(keys.end, keys.begin, limit.end);

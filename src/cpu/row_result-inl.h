@@ -118,8 +118,8 @@ HWY_INLINE void store_partial_panel(const ForwardContext& context, const PanelRe
 inline void combine(const ForwardContext& context, const CombineTask& task, Arena arena) {
   const Problem& problem = *context.problem;
   const PartialResults& partials = context.partials;
-  const int64_t group = problem.group();
-  const int64_t head = task.kv_head * group + task.row % group;
+  const int64_t head = problem.head_of(task.row, task.kv_head);
+  const int64_t query = problem.query_of(task.row);
   const Sequence sequence = sequence_of(problem, task.batch);
   float* out = arena.take<float>(problem.value_dim);
   fill_zero(out, problem.value_dim);
@@ -140,8 +140,8 @@ inline void combine(const ForwardContext& context, const CombineTask& task, Aren
   }
   const Normalisation n = normalise(problem, head, maximum, sum);
   scale_in_place(out, problem.value_dim, n.factor);
-  store_out(*context.tensors, sequence, head, task.row / group, out, problem.value_dim);
-  store_lse(*context.tensors, sequence, head, task.row / group, n.lse);
+  store_out(*context.tensors, sequence, head, query, out, problem.value_dim);
+  store_lse(*context.tensors, sequence, head, query, n.lse);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -90,8 +90,8 @@ class BackwardRun {
   }
   void add_sink_gradient(const Group& group, std::vector<double>* sums) const {
     for (int64_t row = 0; row < group.num_rows; ++row) {
-      const int64_t head = group.kv_head * problem_.group() + row % problem_.group();
-      const int64_t query = group.sequence.q_begin + row / problem_.group();
+      const int64_t head = problem_.head_of(row, group.kv_head);
+      const int64_t query = group.sequence.q_begin + problem_.query_of(row);
       const double lse =
           load_element(tensors_.lse.at(group.sequence.q_batch, head, query), tensors_.lse.dtype);
       (*sums)[static_cast<size_t>(head)] -=

@@ -184,12 +184,7 @@ std::vector<UnusedRows> unused_key_rows(const Problem& p) {
 void clear_rows(const std::vector<UnusedRows>& unused, const RowsView& view, int64_t heads,
                 int64_t dim) {
   for (const UnusedRows& rows : unused) {
-    for (int64_t row = rows.begin; row < rows.end; ++row) {
-      for (int64_t head = 0; head < heads; ++head) {
-        std::memset(view.at(rows.batch, row, head), 0,
-                    static_cast<size_t>(dim * size_of(view.dtype)));
-      }
-    }
+    fa4::clear_rows(view, rows.batch, rows.begin, rows.end, heads, dim);
   }
 }
 
