@@ -36,10 +36,13 @@ class Arguments {
     return static_cast<int32_t>(value);
   }
 
-  double number(const char* name) {
-    const auto value = next(name).try_cast<double>();
-    if (!value) TVM_FFI_THROW(TypeError) << name << " must be a number";
-    return *value;
+  // None is NaN, which fa4.h takes for "the default".
+  double number_or_nan(const char* name) {
+    const tvm::ffi::AnyView value = next(name);
+    if (value == nullptr) return std::numeric_limits<double>::quiet_NaN();
+    const auto number = value.try_cast<double>();
+    if (!number) TVM_FFI_THROW(TypeError) << name << " must be a number";
+    return *number;
   }
 
   // Valid as long as these arguments.
@@ -85,32 +88,59 @@ class Arguments {
   size_t num_texts_ = 0;
 };
 
-inline fa4_problem read_problem(Arguments& arguments) {
+// Problem: as python/fa4/_native.py lists the fields. TensorsLast: first all that are no tensors, in the
+// same order, since XLA hands over attributes and tensors apart.
+enum class Order { Problem, TensorsLast };
+
+inline void read_main_tensors(Arguments& arguments, fa4_problem* problem) {
+  problem->q = arguments.tensor("q");
+  problem->k = arguments.tensor("k");
+  problem->v = arguments.tensor("v");
+}
+
+inline void read_mask(Arguments& arguments, fa4_problem* problem) {
+  problem->causal = arguments.int32("causal");
+  problem->window_left = arguments.integer("window_left");
+  problem->window_right = arguments.integer("window_right");
+  problem->scale = arguments.number_or_nan("scale");
+  problem->softcap = arguments.number_or_nan("softcap");
+}
+
+inline void read_optional_tensors(Arguments& arguments, fa4_problem* problem) {
+  problem->cu_seqlens_q = arguments.tensor("cu_seqlens_q");
+  problem->cu_seqlens_k = arguments.tensor("cu_seqlens_k");
+  problem->query_lengths = arguments.tensor("query_lengths");
+  problem->key_lengths = arguments.tensor("key_lengths");
+  problem->page_table = arguments.tensor("page_table");
+  problem->sink = arguments.tensor("sink");
+}
+
+inline void read_options(Arguments& arguments, fa4_problem* problem) {
+  problem->num_splits = arguments.int32("num_splits");
+  problem->deterministic = arguments.int32("deterministic");
+  problem->batch_invariant = arguments.int32("batch_invariant");
+  problem->max_seq_q = arguments.integer("max_seq_q");
+  problem->max_seq_k = arguments.integer("max_seq_k");
+  problem->backend = arguments.text("backend");
+  problem->kernel = arguments.text("kernel");
+}
+
+inline fa4_problem read_problem(Arguments& arguments, Order order) {
   fa4_problem problem;
   fa4_problem_init(&problem);
   arguments.set_present(arguments.integer("present"));
   problem.num_threads = arguments.int32("num_threads");
-  problem.scale = arguments.number("scale");
-  problem.softcap = arguments.number("softcap");
-  problem.window_left = arguments.integer("window_left");
-  problem.window_right = arguments.integer("window_right");
-  problem.causal = arguments.int32("causal");
-  problem.num_splits = arguments.int32("num_splits");
-  problem.deterministic = arguments.int32("deterministic");
-  problem.batch_invariant = arguments.int32("batch_invariant");
-  problem.max_seq_q = arguments.integer("max_seq_q");
-  problem.max_seq_k = arguments.integer("max_seq_k");
-  problem.backend = arguments.text("backend");
-  problem.kernel = arguments.text("kernel");
-  problem.q = arguments.tensor("q");
-  problem.k = arguments.tensor("k");
-  problem.v = arguments.tensor("v");
-  problem.cu_seqlens_q = arguments.tensor("cu_seqlens_q");
-  problem.cu_seqlens_k = arguments.tensor("cu_seqlens_k");
-  problem.query_lengths = arguments.tensor("query_lengths");
-  problem.key_lengths = arguments.tensor("key_lengths");
-  problem.page_table = arguments.tensor("page_table");
-  problem.sink = arguments.tensor("sink");
+  if (order == Order::TensorsLast) {
+    read_mask(arguments, &problem);
+    read_options(arguments, &problem);
+    read_main_tensors(arguments, &problem);
+    read_optional_tensors(arguments, &problem);
+  } else {
+    read_main_tensors(arguments, &problem);
+    read_mask(arguments, &problem);
+    read_optional_tensors(arguments, &problem);
+    read_options(arguments, &problem);
+  }
   return problem;
 }
 

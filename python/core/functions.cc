@@ -38,8 +38,8 @@ void* stream_of(const DLTensor* tensor) {
 
 fa4_pass read_pass(Arguments& arguments) { return static_cast<fa4_pass>(arguments.int32("pass")); }
 
-void forward(Arguments& arguments) {
-  const fa4_problem problem = read_problem(arguments);
+void forward(Arguments& arguments, Order order) {
+  const fa4_problem problem = read_problem(arguments, order);
   fa4_forward_tensors tensors{};
   tensors.struct_size = sizeof(tensors);
   tensors.out = arguments.tensor("out");
@@ -48,8 +48,8 @@ void forward(Arguments& arguments) {
   check(fa4_attention_forward(&problem, &tensors, stream_of(problem.q)));
 }
 
-void backward(Arguments& arguments) {
-  const fa4_problem problem = read_problem(arguments);
+void backward(Arguments& arguments, Order order) {
+  const fa4_problem problem = read_problem(arguments, order);
   fa4_backward_tensors tensors{};
   tensors.struct_size = sizeof(tensors);
   tensors.dout = arguments.tensor("dout");
@@ -78,7 +78,7 @@ void combine(Arguments& arguments) {
 // The reason why nothing serves the problem, or "".
 tvm::ffi::String supports(Arguments& arguments) {
   const fa4_pass pass = read_pass(arguments);
-  const fa4_problem problem = read_problem(arguments);
+  const fa4_problem problem = read_problem(arguments, Order::Problem);
   arguments.require_end();
   const fa4_status status = fa4_supports(&problem, pass);
   if (status == FA4_ERROR_UNSUPPORTED) return fa4_last_error();
@@ -89,7 +89,7 @@ tvm::ffi::String supports(Arguments& arguments) {
 // The plan as JSON.
 tvm::ffi::String plan(Arguments& arguments) {
   const fa4_pass pass = read_pass(arguments);
-  const fa4_problem problem = read_problem(arguments);
+  const fa4_problem problem = read_problem(arguments, Order::Problem);
   arguments.require_end();
   fa4_plan* made = nullptr;
   check(fa4_plan_create(&problem, pass, &made));
@@ -116,8 +116,10 @@ void set_result(TVMFFIAny* result, tvm::ffi::String text) {
     TVM_FFI_SAFE_CALL_END();                                                             \
   }
 
-FA4_EXPORT(forward, fa4::python::forward(arguments))
-FA4_EXPORT(backward, fa4::python::backward(arguments))
+FA4_EXPORT(forward, fa4::python::forward(arguments, fa4::python::Order::Problem))
+FA4_EXPORT(backward, fa4::python::backward(arguments, fa4::python::Order::Problem))
+FA4_EXPORT(xla_forward, fa4::python::forward(arguments, fa4::python::Order::TensorsLast))
+FA4_EXPORT(xla_backward, fa4::python::backward(arguments, fa4::python::Order::TensorsLast))
 FA4_EXPORT(combine, fa4::python::combine(arguments))
 FA4_EXPORT(supports, fa4::python::set_result(result, fa4::python::supports(arguments)))
 FA4_EXPORT(plan, fa4::python::set_result(result, fa4::python::plan(arguments)))

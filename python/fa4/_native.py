@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """libfa4 as tvm-ffi functions (python/core), and the order of their arguments.
 
-A problem is written as: present, num_threads, *Options, *Inputs. `present` says which tensors follow, bit
-i for the i-th; -1: all of them, with None where there is none.
+A problem is written as: present, num_threads, *Problem. Bit i of `present` says that the i-th tensor is among
+the arguments; -1: all are, with None where there is none.
 """
 
 from __future__ import annotations
 
 import pathlib
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Optional
 
 import tvm_ffi
 
@@ -23,14 +23,24 @@ class UnsupportedError(NotImplementedError):
     __module__ = "fa4"
 
 
-class Options(NamedTuple):
-    """What is computed, apart from the tensors. fa4.h says what each field means."""
+class Problem(NamedTuple):
+    """What is computed and on what, in the order of the native functions and of the torch operators. fa4.h says
+    what each field means. A prefix of it, as a plain tuple, is a problem too: the rest is as here."""
 
-    scale: float = float("nan")  # NaN: 1/sqrt(D)
-    softcap: float = 0.0
+    q: Any
+    k: Any
+    v: Any
+    causal: bool = False
     window_left: int = -1
     window_right: int = -1
-    causal: bool = False
+    scale: Optional[float] = None  # None: 1/sqrt(D)
+    softcap: float = 0.0
+    cu_seqlens_q: Any = None
+    cu_seqlens_k: Any = None
+    query_lengths: Any = None
+    key_lengths: Any = None
+    page_table: Any = None
+    sink: Any = None
     num_splits: int = 0
     deterministic: bool = False
     batch_invariant: bool = False
@@ -40,18 +50,10 @@ class Options(NamedTuple):
     kernel: str = "auto"
 
 
-class Inputs(NamedTuple):
-    """The tensors of a problem, by any framework."""
-
-    q: Any
-    k: Any
-    v: Any
-    cu_seqlens_q: Any = None
-    cu_seqlens_k: Any = None
-    query_lengths: Any = None
-    key_lengths: Any = None
-    page_table: Any = None
-    sink: Any = None
+TENSORS = ("q", "k", "v", "cu_seqlens_q", "cu_seqlens_k", "query_lengths", "key_lengths", "page_table", "sink")
+_DEFAULTS = (None, None, None, *Problem._field_defaults.values())
+# What a prefix of a given length leaves out.
+REST = tuple(_DEFAULTS[length:] for length in range(len(_DEFAULTS) + 1))
 
 
 def _load() -> Any:
@@ -69,6 +71,8 @@ _module = _load()
 
 forward: Callable[..., None] = _module.get_function("forward")
 backward: Callable[..., None] = _module.get_function("backward")
+xla_forward: Any = _module.get_function("xla_forward")  # tensors last: see python/fa4/jax.py
+xla_backward: Any = _module.get_function("xla_backward")
 combine: Callable[..., None] = _module.get_function("combine")
 supports: Callable[..., str] = _module.get_function("supports")
 plan: Callable[..., str] = _module.get_function("plan")

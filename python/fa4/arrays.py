@@ -9,7 +9,7 @@ from typing import Any, Optional
 import tvm_ffi
 
 from . import _native
-from ._native import ALL_PRESENT, Inputs, Options
+from ._native import ALL_PRESENT, TENSORS, Problem
 
 
 def _is_numpy(array: Any) -> bool:
@@ -40,54 +40,40 @@ def _view(name: str, array: Any) -> Any:
     """The same memory as a tensor that the library can be called with; None stays None."""
     if array is None or not _is_numpy(array):
         return array
-    if not array.flags.writeable:  # NumPy's DLPack refuses those, though nothing here writes to inputs
-        return _view_read_only(array)
     try:
-        return tvm_ffi.from_dlpack(array)
+        if array.flags.writeable:
+            return tvm_ffi.from_dlpack(array)
+        return tvm_ffi.from_dlpack(array.__dlpack__(max_version=(1, 0)))  # inputs are not written to
     except (BufferError, RuntimeError, TypeError) as error:
         raise _native.UnsupportedError(
-            f"{name} is a NumPy array of dtype {array.dtype} and strides {array.strides} that DLPack does not "
-            f"carry ({error}); served are float32, float16, float64 and, for lengths and tables, int32"
+            f"{name} is a NumPy array ({array.dtype}, writeable: {array.flags.writeable}) that DLPack does not "
+            f"carry: {error} Served are float32, float16, float64 and, for lengths and tables, int32; read-only "
+            "arrays from NumPy 2.1 on"
         ) from error
 
 
-def _view_read_only(array: Any) -> Any:
-    """A writeable NumPy view of read-only memory: for inputs only, which the library does not write to."""
-    import ctypes
-
-    import numpy
-
-    if array.size == 0:
-        return tvm_ffi.from_dlpack(numpy.empty(array.shape, array.dtype))
-    low, high = numpy.lib.array_utils.byte_bounds(array) if hasattr(numpy.lib, "array_utils") else (
-        numpy.byte_bounds(array)
-    )
-    memory = (ctypes.c_char * (high - low)).from_address(low)
-    view = numpy.ndarray(
-        array.shape, array.dtype, memory, array.__array_interface__["data"][0] - low, array.strides
-    )
-    return tvm_ffi.from_dlpack(view)
-
-
-def result_shapes(inputs: Inputs) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def result_shapes(problem: Problem) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Shapes of out and lse: [B,Sq,H,Dv] and [B,H,Sq], or packed [total_q,H,Dv] and [H,total_q]."""
-    rows = tuple(inputs.q.shape[:-1])
-    lse = rows[:-2] + (rows[-1], rows[-2]) if len(rows) >= 2 else rows
-    return rows + (inputs.v.shape[-1],), lse
+    rows = tuple(problem.q.shape[:-1])
+    lse = (*rows[:-2], rows[-1], rows[-2]) if len(rows) >= 2 else rows
+    return (*rows, *problem.v.shape[-1:]), lse
 
 
-def views_of(inputs: Inputs) -> list[Any]:
-    return [_view(name, array) for name, array in zip(Inputs._fields, inputs)]
+def prepared(problem: tuple[Any, ...]) -> Problem:
+    """The whole problem, with tensors that the library can be called with."""
+    whole = Problem(*problem)
+    return whole._replace(**{name: _view(name, getattr(whole, name)) for name in TENSORS})
 
 
-def forward(inputs: Inputs, options: Options, out: Any, needs_lse: bool) -> tuple[Any, Any]:
+def forward(problem: tuple[Any, ...], out: Any, needs_lse: bool) -> tuple[Any, Any]:
     """The forward into `out`, or into a new array. Returns (out, lse or None)."""
-    views = views_of(inputs)
-    out_shape, lse_shape = result_shapes(inputs)
+    views = prepared(problem)
+    q = problem[0]
+    out_shape, lse_shape = result_shapes(Problem(*problem))
     if out is None:
-        out = _empty(inputs.q, out_shape, inputs.q.dtype)
-    lse = _empty(inputs.q, lse_shape, lse_dtype(inputs.q)) if needs_lse else None
-    _native.forward(ALL_PRESENT, 0, *options, *views, _output("out", out), _output("lse", lse))
+        out = _empty(q, out_shape, q.dtype)
+    lse = _empty(q, lse_shape, lse_dtype(q)) if needs_lse else None
+    _native.forward(ALL_PRESENT, 0, *views, _output("out", out), _output("lse", lse))
     return out, lse
 
 
@@ -98,19 +84,18 @@ def _output(name: str, array: Any) -> Any:
 
 
 def backward(
-    dout: Any, inputs: Inputs, out: Any, lse: Any, dlse: Any, options: Options
+    dout: Any, problem: tuple[Any, ...], out: Any, lse: Any, dlse: Any
 ) -> tuple[Any, Any, Any, Optional[Any]]:
     """Gradients: (dq, dk, dv, dsink or None), each like what it belongs to."""
-    q = inputs.q
-    gradients = [_empty(q, tuple(array.shape), array.dtype) for array in inputs[:3]]
-    dsink = None if inputs.sink is None else _empty(q, tuple(inputs.sink.shape), lse_dtype(q))
+    q, sink = problem[0], Problem(*problem).sink
+    gradients = [_empty(q, tuple(array.shape), array.dtype) for array in problem[:3]]
+    dsink = None if sink is None else _empty(q, tuple(sink.shape), lse_dtype(q))
     given = (("dout", dout), ("out", out), ("lse", lse), ("dlse", dlse))
     results = zip(("dq", "dk", "dv", "dsink"), (*gradients, dsink))
     _native.backward(
         ALL_PRESENT,
         0,
-        *options,
-        *views_of(inputs),
+        *prepared(problem),
         *(_view(name, array) for name, array in given),
         *(_output(name, array) for name, array in results),
     )

@@ -10,7 +10,7 @@ import sys
 from typing import Any, Optional
 
 from . import _native, arrays
-from ._native import ALL_PRESENT, BACKWARD, FORWARD, Inputs, Options
+from ._native import ALL_PRESENT, BACKWARD, FORWARD, Problem
 
 _PASSES = {"forward": FORWARD, "backward": BACKWARD}
 _frameworks: dict[type, Any] = {}  # type of an array -> the module that calls attention on it
@@ -45,38 +45,7 @@ def _bound(value: Optional[int]) -> int:
     return -1 if value is None else value
 
 
-def options_of(
-    *,
-    scale: Optional[float] = None,
-    softcap: float = 0.0,
-    window: tuple[Optional[int], Optional[int]] = (-1, -1),
-    causal: bool = False,
-    num_splits: int = 0,
-    deterministic: bool = False,
-    batch_invariant: bool = False,
-    max_seqlen_q: int = 0,
-    max_seqlen_k: int = 0,
-    backend: str = "auto",
-    kernel: str = "auto",
-) -> Options:
-    """Options from keywords, as `attention` takes them."""
-    return Options(
-        float("nan") if scale is None else scale,
-        softcap,
-        _bound(window[0]),
-        _bound(window[1]),
-        causal,
-        num_splits,
-        deterministic,
-        batch_invariant,
-        max_seqlen_q,
-        max_seqlen_k,
-        backend,
-        kernel,
-    )
-
-
-def attention(
+def _problem(
     q: Any,
     k: Any,
     v: Any,
@@ -87,10 +56,44 @@ def attention(
     key_lengths: Any = None,
     page_table: Any = None,
     sink: Any = None,
-    out: Any = None,
-    return_lse: bool = False,
-    **options: Any,
-) -> Any:
+    scale: Optional[float] = None,
+    softcap: float = 0.0,
+    causal: bool = False,
+    window: tuple[Optional[int], Optional[int]] = (-1, -1),
+    num_splits: int = 0,
+    deterministic: bool = False,
+    batch_invariant: bool = False,
+    max_seqlen_q: int = 0,
+    max_seqlen_k: int = 0,
+    backend: str = "auto",
+    kernel: str = "auto",
+) -> Problem:
+    return Problem(
+        q,
+        k,
+        v,
+        causal,
+        _bound(window[0]),
+        _bound(window[1]),
+        scale,
+        softcap,
+        cu_seqlens_q,
+        cu_seqlens_k,
+        query_lengths,
+        key_lengths,
+        page_table,
+        sink,
+        num_splits,
+        deterministic,
+        batch_invariant,
+        max_seqlen_q,
+        max_seqlen_k,
+        backend,
+        kernel,
+    )
+
+
+def attention(q: Any, k: Any, v: Any, *, out: Any = None, return_lse: bool = False, **keywords: Any) -> Any:
     """Exact attention: ``softmax(mask(softcap(scale * q k^T))) v``.
 
     Symbols: B batch, Sq/Sk query/key length, H query heads, Hk key/value heads (H a multiple of Hk), D head dim
@@ -127,26 +130,12 @@ def attention(
         ValueError: an argument can never be right.
         UnsupportedError: nothing here serves the problem; the sentence says why.
     """
-    inputs = Inputs(q, k, v, cu_seqlens_q, cu_seqlens_k, query_lengths, key_lengths, page_table, sink)
-    result, lse = framework_of(q).forward(inputs, options_of(**options), out, return_lse)
+    result, lse = framework_of(q).forward(_problem(q, k, v, **keywords), out, return_lse)
     return (result, lse) if return_lse else result
 
 
 def attention_backward(
-    dout: Any,
-    q: Any,
-    k: Any,
-    v: Any,
-    out: Any,
-    lse: Any,
-    *,
-    dlse: Any = None,
-    cu_seqlens_q: Any = None,
-    cu_seqlens_k: Any = None,
-    query_lengths: Any = None,
-    key_lengths: Any = None,
-    sink: Any = None,
-    **options: Any,
+    dout: Any, q: Any, k: Any, v: Any, out: Any, lse: Any, *, dlse: Any = None, **keywords: Any
 ) -> Any:
     """Gradients of `attention`, for arrays without autograd (NumPy, CuPy); torch and JAX do this by themselves.
 
@@ -159,9 +148,9 @@ def attention_backward(
     Returns:
         (dq, dk, dv), like q, k and v; with a sink (dq, dk, dv, dsink), dsink [H] float32.
     """
-    inputs = Inputs(q, k, v, cu_seqlens_q, cu_seqlens_k, query_lengths, key_lengths, None, sink)
-    gradients = framework_of(q).backward(dout, inputs, out, lse, dlse, options_of(**options))
-    return gradients if sink is not None else gradients[:3]
+    problem = _problem(q, k, v, **keywords)
+    gradients = framework_of(q).backward(dout, problem, out, lse, dlse)
+    return gradients if problem.sink is not None else gradients[:3]
 
 
 class Plan(dict[str, Any]):
@@ -173,32 +162,29 @@ class Plan(dict[str, Any]):
         return json.dumps(self, indent=2)
 
 
-def _problem(inputs: Inputs, options: dict[str, Any], which: str) -> tuple[Any, ...]:
-    if which not in _PASSES:
-        raise ValueError(f'pass_ is "{which}"; it must be "forward" or "backward"')
-    views = framework_of(inputs.q).views_of(inputs)
-    return (_PASSES[which], ALL_PRESENT, 0, *options_of(**options), *views)
+def _planned(pass_: str, problem: Problem) -> tuple[Any, ...]:
+    if pass_ not in _PASSES:
+        raise ValueError(f'pass_ is "{pass_}"; it must be "forward" or "backward"')
+    return (_PASSES[pass_], ALL_PRESENT, 0, *framework_of(problem.q).prepared(problem))
 
 
-def plan(q: Any, k: Any, v: Any, *, pass_: str = "forward", **arguments: Any) -> Plan:
+def plan(q: Any, k: Any, v: Any, *, pass_: str = "forward", **keywords: Any) -> Plan:
     """The plan of `attention` on these tensors, which are not read. Takes attention's keywords, and
     ``pass_``, "forward" or "backward".
 
     Raises:
         ValueError, UnsupportedError: as `attention` does.
     """
-    inputs, options = _split(q, k, v, arguments)
-    return Plan(json.loads(_native.plan(*_problem(inputs, options, pass_))))
+    return Plan(json.loads(_native.plan(*_planned(pass_, _problem(q, k, v, **keywords)))))
 
 
-def supports(q: Any, k: Any, v: Any, *, pass_: str = "forward", **arguments: Any) -> Support:
+def supports(q: Any, k: Any, v: Any, *, pass_: str = "forward", **keywords: Any) -> Support:
     """Whether `attention` serves these tensors. Takes what `plan` takes. True or False, with a ``reason``.
 
     Raises:
         ValueError: an argument can never be right.
     """
-    inputs, options = _split(q, k, v, arguments)
-    return Support(_native.supports(*_problem(inputs, options, pass_)))
+    return Support(_native.supports(*_planned(pass_, _problem(q, k, v, **keywords))))
 
 
 class Support:
@@ -212,11 +198,6 @@ class Support:
 
     def __repr__(self) -> str:
         return f"Support({self.reason!r})"
-
-
-def _split(q: Any, k: Any, v: Any, arguments: dict[str, Any]) -> tuple[Inputs, dict[str, Any]]:
-    tensors = {name: arguments.pop(name) for name in Inputs._fields[3:] if name in arguments}
-    return Inputs(q, k, v, **tensors), arguments
 
 
 def info() -> dict[str, Any]:

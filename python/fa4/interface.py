@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from typing import Any, Optional, Union
 
-from ._native import Inputs, Options, UnsupportedError
+from ._native import Problem, UnsupportedError
 from .attention import framework_of
 
 Window = tuple[Optional[int], Optional[int]]
-_NAN = float("nan")
 
 
 def _refuse(dropout_p: float, alibi_slopes: Any, fa_version: Optional[int]) -> None:
@@ -28,35 +27,12 @@ def _one_of(first: Any, second: Any, names: str) -> Any:
     return second if first is None else first
 
 
-def _options(
-    softmax_scale: Optional[float],
-    causal: bool,
-    window_size: Window,
-    softcap: float,
-    deterministic: bool,
-    num_splits: int,
-    max_seqlen_q: int,
-    max_seqlen_k: int,
-) -> Options:
-    left, right = window_size
-    return Options(
-        _NAN if softmax_scale is None else softmax_scale,
-        softcap,
-        -1 if left is None else left,
-        # As in flash-attn, causal closes the right side whatever window_size says.
-        0 if causal else -1 if right is None else right,
-        False,
-        num_splits,
-        deterministic,
-        False,
-        max_seqlen_q,
-        max_seqlen_k,
-    )
+def _side(bound: Optional[int]) -> int:
+    return -1 if bound is None else bound
 
 
-def _run(inputs: Inputs, options: Options, out: Any, return_attn_probs: bool, return_lse: bool) -> Any:
-    needs_lse = return_attn_probs or return_lse
-    result, lse = framework_of(inputs[0]).forward(inputs, options, out, needs_lse)
+def _run(problem: tuple[Any, ...], out: Any, return_attn_probs: bool, return_lse: bool) -> Any:
+    result, lse = framework_of(problem[0]).forward(problem, out, return_attn_probs or return_lse)
     if return_attn_probs:
         return result, lse, None
     return (result, lse) if return_lse else result
@@ -114,9 +90,13 @@ def flash_attn_func(
     """
     if dropout_p or alibi_slopes is not None or fa_version is not None:
         _refuse(dropout_p, alibi_slopes, fa_version)
-    options = _options(softmax_scale, causal, window_size, softcap, deterministic, num_splits, 0, 0)
-    inputs = Inputs(q, k, v, None, None, seqused_q, seqused_k, None, learnable_sink)
-    return _run(inputs, options, out, return_attn_probs, return_lse)
+    left, right = window_size
+    # As in flash-attn, causal closes the right side whatever window_size says.
+    right = -1 if causal else _side(right)
+    problem: tuple[Any, ...] = (q, k, v, causal, _side(left), right, softmax_scale, softcap)
+    if seqused_q is not None or seqused_k is not None or learnable_sink is not None or num_splits or deterministic:
+        problem += (None, None, seqused_q, seqused_k, None, learnable_sink, num_splits, deterministic)
+    return _run(problem, out, return_attn_probs, return_lse)
 
 
 def flash_attn_varlen_func(
@@ -170,12 +150,28 @@ def flash_attn_varlen_func(
         if seqused_k is not None:
             raise ValueError("page_table, cu_seqlens_k and seqused_k are all set; pages take seqused_k alone")
         seqused_k, cu_seqlens_k = cu_seqlens_k[1:] - cu_seqlens_k[:-1], None
-    longest_k = (max_seqlen_k or 0) if cu_seqlens_k is not None else 0  # the table bounds pages
-    options = _options(
-        softmax_scale, causal, window_size, softcap, deterministic, num_splits, max_seqlen_q or 0, longest_k
+    left, right = window_size
+    problem = Problem(
+        q,
+        k,
+        v,
+        causal,
+        _side(left),
+        -1 if causal else _side(right),
+        softmax_scale,
+        softcap,
+        cu_seqlens_q,
+        cu_seqlens_k,
+        seqused_q,
+        seqused_k,
+        table,
+        learnable_sink,
+        num_splits,
+        deterministic,
+        max_seq_q=max_seqlen_q or 0,
+        max_seq_k=(max_seqlen_k or 0) if cu_seqlens_k is not None else 0,  # a page table is a bound itself
     )
-    inputs = Inputs(q, k, v, cu_seqlens_q, cu_seqlens_k, seqused_q, seqused_k, table, learnable_sink)
-    return _run(inputs, options, out, return_attn_probs, return_lse)
+    return _run(problem, out, return_attn_probs, return_lse)
 
 
 def flash_attn_qkvpacked_func(
@@ -315,9 +311,11 @@ def flash_attn_with_kvcache(
     table = _one_of(block_table, page_table, "block_table and page_table")
     if isinstance(cache_seqlens, int):
         cache_seqlens = framework_of(q).lengths(q, q.shape[0], cache_seqlens)
-    options = _options(softmax_scale, causal, window_size, softcap, False, num_splits, 0, 0)
-    inputs = Inputs(q, k_cache, v_cache, None, None, None, cache_seqlens, table, learnable_sink)
-    return _run(inputs, options, out, False, return_softmax_lse or return_lse)
+    left, right = window_size
+    right = -1 if causal else _side(right)
+    problem = (q, k_cache, v_cache, causal, _side(left), right, softmax_scale, softcap)
+    problem += (None, None, None, cache_seqlens, table, learnable_sink, num_splits)
+    return _run(problem, out, False, return_softmax_lse or return_lse)
 
 
 def flash_attn_combine(out_partial: Any, lse_partial: Any, out: Any = None, out_dtype: Any = None) -> Any:
