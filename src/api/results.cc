@@ -6,32 +6,37 @@
 namespace fa4::api {
 namespace {
 
-// out, dout, dq, dk or dv: rows of q or k, heads and dims as given.
-enum class Rows : uint8_t { Query, Key };
+// What the rows of a result are like: out and dout, dq, dk, dv.
+struct Rows {
+  bool query;
+  bool value_dim;
+  const char *dense, *packed;  // layouts
+};
+constexpr Rows kLikeOut{true, true, "[B,Sq,H,Dv]", "[total_q,H,Dv]"};
+constexpr Rows kLikeQ{true, false, "[B,Sq,H,D]", "[total_q,H,D]"};
+constexpr Rows kLikeK{false, false, "[B,Sk,Hk,D]", "[total_k,Hk,D]"};
+constexpr Rows kLikeV{false, true, "[B,Sk,Hk,Dv]", "[total_k,Hk,Dv]"};
 
 class Reader {
  public:
   explicit Reader(const Problem& problem) : problem_(problem) {}
 
-  Status rows(const DLTensor* source, const char* name, Rows side, int64_t dim,
-              const char* dim_name, std::vector<Tensor>* list, RowsView* view) const {
-    const bool query = side == Rows::Query;
-    const bool packed = query ? problem_.packed_q : problem_.packed_k;
-    const std::string layout = fmt::format(
-        "[{},{},{}]", packed ? (query ? "total_q" : "total_k") : (query ? "B,Sq" : "B,Sk"),
-        query ? "H" : "Hk", dim_name);
+  Status rows(const DLTensor* source, const char* name, const Rows& like, std::vector<Tensor>* list,
+              RowsView* view) const {
+    const bool packed = like.query ? problem_.packed_q : problem_.packed_k;
+    const char* layout = packed ? like.packed : like.dense;
     Tensor tensor;
-    FA4_RETURN_IF_ERROR(
-        read_tensor(source, {.name = name, .layout = layout.c_str()}, Use::Run, &tensor));
+    FA4_RETURN_IF_ERROR(read_tensor(source, {.name = name, .layout = layout}, Use::Run, &tensor));
     FA4_RETURN_IF_ERROR(require_dtype(tensor, {problem_.q.dtype}));
-    const int64_t heads = query ? problem_.heads : problem_.kv_heads;
+    const int64_t dim = like.value_dim ? problem_.value_dim : problem_.head_dim;
+    const int64_t heads = like.query ? problem_.heads : problem_.kv_heads;
     if (packed) {
-      const int64_t total = query ? problem_.total_q : problem_.total_k;
-      FA4_RETURN_IF_ERROR(require_shape(tensor, {total, heads, dim}, layout.c_str()));
+      const int64_t total = like.query ? problem_.total_q : problem_.total_k;
+      FA4_RETURN_IF_ERROR(require_shape(tensor, {total, heads, dim}, layout));
       *view = rows_view(tensor, -1, 0, 1);
     } else {
-      const int64_t seq = query ? problem_.seq_q : problem_.seq_k;
-      FA4_RETURN_IF_ERROR(require_shape(tensor, {problem_.batch, seq, heads, dim}, layout.c_str()));
+      const int64_t seq = like.query ? problem_.seq_q : problem_.seq_k;
+      FA4_RETURN_IF_ERROR(require_shape(tensor, {problem_.batch, seq, heads, dim}, layout));
       *view = rows_view(tensor, 0, 1, 2);
     }
     list->push_back(tensor);
@@ -91,8 +96,7 @@ Status check_forward(const fa4_forward_tensors* source, const CheckedProblem& pr
   FA4_RETURN_IF_ERROR(check_devices({{"q", &kHostTensor}, {"out", known.out}, {"lse", known.lse}}));
   const Reader reader(problem.problem);
   ForwardTensors& views = checked->views;
-  FA4_RETURN_IF_ERROR(reader.rows(known.out, "out", Rows::Query, problem.problem.value_dim, "Dv",
-                                  &checked->outputs, &views.out));
+  FA4_RETURN_IF_ERROR(reader.rows(known.out, "out", kLikeOut, &checked->outputs, &views.out));
   views.has_lse = known.lse != nullptr;
   if (views.has_lse)
     FA4_RETURN_IF_ERROR(reader.lse(known.lse, "lse", &checked->outputs, &views.lse));
@@ -113,17 +117,16 @@ Status check_backward(const fa4_backward_tensors* source, const CheckedProblem& 
                                      {"dv", known.dv},
                                      {"dsink", known.dsink}}));
   const Reader reader(problem.problem);
-  const int64_t d = problem.problem.head_dim, dv = problem.problem.value_dim;
   BackwardTensors& views = checked->views;
   std::vector<Tensor>*inputs = &checked->inputs, *outputs = &checked->outputs;
-  FA4_RETURN_IF_ERROR(reader.rows(known.dout, "dout", Rows::Query, dv, "Dv", inputs, &views.dout));
-  FA4_RETURN_IF_ERROR(reader.rows(known.out, "out", Rows::Query, dv, "Dv", inputs, &views.out));
+  FA4_RETURN_IF_ERROR(reader.rows(known.dout, "dout", kLikeOut, inputs, &views.dout));
+  FA4_RETURN_IF_ERROR(reader.rows(known.out, "out", kLikeOut, inputs, &views.out));
   FA4_RETURN_IF_ERROR(reader.lse(known.lse, "lse", inputs, &views.lse));
   views.has_dlse = known.dlse != nullptr;
   if (views.has_dlse) FA4_RETURN_IF_ERROR(reader.lse(known.dlse, "dlse", inputs, &views.dlse));
-  FA4_RETURN_IF_ERROR(reader.rows(known.dq, "dq", Rows::Query, d, "D", outputs, &views.dq));
-  FA4_RETURN_IF_ERROR(reader.rows(known.dk, "dk", Rows::Key, d, "D", outputs, &views.dk));
-  FA4_RETURN_IF_ERROR(reader.rows(known.dv, "dv", Rows::Key, dv, "Dv", outputs, &views.dv));
+  FA4_RETURN_IF_ERROR(reader.rows(known.dq, "dq", kLikeQ, outputs, &views.dq));
+  FA4_RETURN_IF_ERROR(reader.rows(known.dk, "dk", kLikeK, outputs, &views.dk));
+  FA4_RETURN_IF_ERROR(reader.rows(known.dv, "dv", kLikeV, outputs, &views.dv));
   views.has_dsink = known.dsink != nullptr;
   if (views.has_dsink) FA4_RETURN_IF_ERROR(reader.dsink(known.dsink, outputs, &views.dsink));
   return {};
