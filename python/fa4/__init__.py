@@ -8,7 +8,7 @@ docs/python.md is the tutorial.
 """
 
 from ._native import UnsupportedError, version
-from .attention import Plan, Support, attention, attention_backward, info, plan, supports
+from ._attention import Plan, Support, attention, attention_backward, info, plan, supports
 from .interface import (
     flash_attn_combine,
     flash_attn_func,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Optional, Union
 
 from ._native import Problem, UnsupportedError
-from .attention import framework_of
+from ._attention import framework_of
 
 Window = tuple[Optional[int], Optional[int]]
 
