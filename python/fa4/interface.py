@@ -313,7 +313,7 @@ def flash_attn_with_kvcache(
         cache_seqlens = framework_of(q).lengths(q, q.shape[0], cache_seqlens)
     left, right = window_size
     right = -1 if causal else _side(right)
-    problem = (q, k_cache, v_cache, causal, _side(left), right, softmax_scale, softcap)
+    problem: tuple[Any, ...] = (q, k_cache, v_cache, causal, _side(left), right, softmax_scale, softcap)
     problem += (None, None, None, cache_seqlens, table, learnable_sink, num_splits)
     return _run(problem, out, False, return_softmax_lse or return_lse)
 

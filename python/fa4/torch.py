@@ -129,10 +129,14 @@ def _new_gradients(
     return dq, dk, dv, dsink
 
 
+def _with_unit_stride(tensor: Any) -> Any:
+    return tensor if tensor is None or tensor.stride(-1) == 1 else tensor.contiguous()
+
+
 def _backward(dout: torch.Tensor, out: Any, lse: torch.Tensor, dlse: Any, *problem: Any) -> tuple[torch.Tensor, ...]:
     gradients = _new_gradients(dout, out, lse, dlse, *problem)
-    if dout.stride(-1) != 1:  # autograd makes such gradients: that of a sum is one element for all
-        dout = dout.contiguous()
+    # Autograd makes gradients with other strides: that of a sum is one element for all.
+    dout, dlse = _with_unit_stride(dout), _with_unit_stride(dlse)
     dsink = gradients[3] if _sink_of(problem) is not None else None
     results = (*gradients[:3], dsink)
     _native.backward(ALL_PRESENT, _num_threads(), *problem, *REST[len(problem)], dout, out, lse, dlse, *results)
