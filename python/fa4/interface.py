@@ -104,9 +104,9 @@ def flash_attn_varlen_func(
     k: Any,
     v: Any,
     cu_seqlens_q: Any,
-    cu_seqlens_k: Any,
-    max_seqlen_q: int,
-    max_seqlen_k: int,
+    cu_seqlens_k: Any = None,  # flash-attn has no default here; vLLM leaves it out where there are pages
+    max_seqlen_q: Optional[int] = None,
+    max_seqlen_k: Optional[int] = None,
     dropout_p: float = 0.0,
     softmax_scale: Optional[float] = None,
     causal: bool = False,

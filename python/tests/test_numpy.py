@@ -113,6 +113,11 @@ def test_pages_of_a_cache(table_name):
         **{table_name: table},
     )
     close(packed[:, None], expected)
+    packed = fa4.flash_attn_varlen_func(  # flash-attn 2.8 gives the lengths of pages as cu_seqlens_k
+        q[:, 0], *pages, numpy.array([0, 1, 2], numpy.int32), numpy.array([0, 11, 17], numpy.int32), 1, 11, causal=True,
+        **{table_name: table},
+    )
+    close(packed[:, None], expected)
 
 
 def test_integer_cache_length():
