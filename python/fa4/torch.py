@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import torch
+from torch.autograd import forward_ad
 
 from . import _native
 from ._native import ALL_PRESENT, REST, Problem
@@ -173,6 +174,8 @@ def _is_plain(problem: tuple[Any, ...]) -> bool:
 
 
 def _needs_gradient(problem: tuple[Any, ...]) -> bool:
+    if forward_ad._current_level >= 0:  # the autograd function refuses tensors with tangents
+        return True
     if not _is_grad_enabled():
         return False
     if problem[0].requires_grad or problem[1].requires_grad or problem[2].requires_grad:

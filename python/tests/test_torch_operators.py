@@ -115,6 +115,14 @@ def test_second_derivative_is_refused():
         gradient.sum().backward()
 
 
+def test_tangents_are_refused():
+    q, k, v = tensors()
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(q, torch.ones_like(q))
+        with pytest.raises(NotImplementedError, match="jvp|forward"):
+            fa4.flash_attn_func(dual, k, v)
+
+
 def test_refusals_are_the_c_sentence():
     q, k, v = tensors()
     with pytest.raises(ValueError, match=r"k has shape \[2,9,2,8\]; it must be"):
