@@ -72,9 +72,9 @@ template <class Tensors, class Run>
 fa4_status one_shot(const fa4_problem* problem, const Tensors* tensors, void* stream, Pass pass,
                     Run run) {
   return guarded([&]() -> Status {
-    FA4_RETURN_IF_ERROR(refuse_stream(stream));
     CheckedProblem checked;
     FA4_RETURN_IF_ERROR(check_problem(problem, pass, Use::Run, &checked));
+    FA4_RETURN_IF_ERROR(refuse_stream(stream));  // after the device, which is the better reason
     PlanCache::Entry plan;
     FA4_RETURN_IF_ERROR(cached_plan(checked, pass, &plan));
     return run(*plan, checked, tensors, Workspace{});
