@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""include/fa4/fa4.h for ctypes, as far as the benchmarks need it: torch CPU tensors in, a plan, runs.
+"""include/fa4/fa4.h for ctypes, as far as the benchmarks need it: torch tensors in, a plan, runs.
 
 The structs mirror the header field by field; struct_size lets the library refuse a mirror that is off.
 """
@@ -11,7 +11,9 @@ import math
 import torch
 
 PASSES = {"forward": 0, "backward": 1}
-_DTYPES = {torch.float32: (2, 32), torch.float16: (2, 16), torch.bfloat16: (4, 16)}  # DLPack code, bits
+# DLPack's type code and bits, and its device types
+_DTYPES = {torch.float32: (2, 32), torch.float16: (2, 16), torch.bfloat16: (4, 16), torch.int32: (0, 32)}
+_DEVICES = {"cpu": 1, "cuda": 2}
 
 
 class DLTensor(ctypes.Structure):
@@ -62,7 +64,8 @@ def describe_tensor(tensor):
     code, bits = _DTYPES[tensor.dtype]
     sizes = ctypes.c_int64 * tensor.ndim
     return DLTensor(
-        tensor.data_ptr(), 1, 0, tensor.ndim, code, bits, 1, sizes(*tensor.shape), sizes(*tensor.stride()), 0
+        tensor.data_ptr(), _DEVICES[tensor.device.type], tensor.device.index or 0, tensor.ndim, code, bits, 1,
+        sizes(*tensor.shape), sizes(*tensor.stride()), 0,
     )
 
 
@@ -102,24 +105,26 @@ class Fa4:
 
 
 class Attention:
-    """One plan on fixed tensors, all [B,H,S,D] (lse [B,H,S]); run() repeats it.
+    """One plan on fixed tensors, all [B,H,S,D] (lse [B,H,S], page_table [B,n]); run() repeats it.
 
-    The workspace is allocated here, once. forward: q, k, v, out, lse. backward: also dout, dq, dk, dv.
+    The workspace is allocated here, once, and so is the stream chosen: torch's current one. forward: q, k, v, out,
+    lse, optionally page_table with k, v [pages,Hk,page_size,D]. backward: also dout, dq, dk, dv.
     """
 
     def __init__(self, library, which, tensors, causal=False, threads=0, backend="auto", kernel="auto"):
         self._library = library
         self._native = library._library
         self._kept = {
-            name: describe_tensor(tensor if name == "lse" else rows(tensor)) for name, tensor in tensors.items()
+            name: describe_tensor(rows(tensor) if tensor.ndim == 4 else tensor) for name, tensor in tensors.items()
         }
         self._tensors = tensors
         self._problem = Problem(
             struct_size=ctypes.sizeof(Problem), scale=math.nan, window_left=-1, window_right=-1,
             causal=int(causal), num_threads=threads, backend=backend.encode(), kernel=kernel.encode(),
         )
-        for name in ("q", "k", "v"):
-            setattr(self._problem, name, ctypes.pointer(self._kept[name]))
+        for name in ("q", "k", "v", "page_table"):
+            if name in self._kept:
+                setattr(self._problem, name, ctypes.pointer(self._kept[name]))
         kind = {"forward": ForwardTensors, "backward": BackwardTensors}[which]
         self._arguments = kind(struct_size=ctypes.sizeof(kind))
         for name, _ in kind._fields_[1:]:
@@ -130,11 +135,13 @@ class Attention:
             self._native.fa4_plan_create(ctypes.byref(self._problem), PASSES[which], ctypes.byref(self._plan))
         )
         self.workspace_bytes = self._native.fa4_plan_workspace_size(self._plan)
-        self._workspace = torch.empty(self.workspace_bytes + 256, dtype=torch.uint8)
+        device = tensors["q"].device
+        self._workspace = torch.empty(self.workspace_bytes + 256, dtype=torch.uint8, device=device)
+        stream = torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else None
         aligned = (self._workspace.data_ptr() + 255) // 256 * 256
         self._run = getattr(self._native, "fa4_" + which)
         self._call = (
-            self._plan, ctypes.byref(self._problem), ctypes.byref(self._arguments), aligned, self.workspace_bytes, None
+            self._plan, ctypes.byref(self._problem), ctypes.byref(self._arguments), aligned, self.workspace_bytes, stream
         )
 
     def run(self):
