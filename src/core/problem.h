@@ -24,6 +24,9 @@ struct RowsView {
   int64_t batch_stride = 0;
   int64_t row_stride = 0;
   int64_t head_stride = 0;
+  // Divides the address, in bytes, at most 16. Taken for 16 when a plan is made before there is any data; a run
+  // on less than what was planned for is refused.
+  int32_t alignment = 16;
 
   char* at(int64_t batch, int64_t row, int64_t head) const {
     return static_cast<char*>(data) +
