@@ -21,16 +21,18 @@ namespace fa4::plan {
 struct FamilyPlan {
   std::vector<KernelSpec> kernels;                     // compiled when the plan is made
   std::vector<std::pair<std::string, int64_t>> tiles;  // for the reader: {"query_rows", 128}, …
-  int64_t grid = 0;            // blocks of the main kernel, from the upper bounds when packed
-  size_t workspace_bytes = 0;  // on the device, aligned to 256; it may hold anything before every run
-  std::any details;            // the family's own: what it decided and its launches need
+  int64_t grid = 0;  // blocks of the main kernel, from the upper bounds when packed
+  size_t workspace_bytes =
+      0;             // on the device, aligned to 256; it may hold anything before every run
+  std::any details;  // the family's own: what it decided and its launches need
 };
 
 class KernelFamily {
  public:
   virtual ~KernelFamily() = default;
 
-  virtual std::string_view name() const = 0;     // "sm80": the kernel's name in fa4_info and fa4_problem
+  virtual std::string_view name()
+      const = 0;  // "sm80": the kernel's name in fa4_info and fa4_problem
   virtual std::string_view summary() const = 0;  // one line for fa4_info
 
   // Ok, or the reason why it declines: the dtype, the head dims, the device's shared memory, …
