@@ -43,6 +43,30 @@ Status find_span(const VectorView& cu_seqlens, bool packed, const VectorView& le
 
 }  // namespace
 
+std::string text_of(const Place& place) {
+  switch (place.kind) {
+    case Place::Kind::Host:
+      return "host memory";
+    case Place::Kind::Cuda:
+      return fmt::format("CUDA device {}", place.index);
+    case Place::Kind::Model:
+      return place.arch + ", which is not here";
+  }
+  return "";
+}
+
+std::string name_of(const Place& place) {
+  switch (place.kind) {
+    case Place::Kind::Host:
+      return "cpu";
+    case Place::Kind::Cuda:
+      return fmt::format("cuda:{}", place.index);
+    case Place::Kind::Model:
+      return place.arch;
+  }
+  return "";
+}
+
 Status find_sequence(const Problem& problem, int64_t batch, Sequence* sequence) {
   Span q, k;
   FA4_RETURN_IF_ERROR(find_span(problem.cu_seqlens_q, problem.packed_q, problem.query_lengths,

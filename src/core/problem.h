@@ -6,11 +6,25 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <string>
 
 #include "core/dtype.h"
 #include "core/status.h"
 
 namespace fa4 {
+
+// Where tensors are, or the device that a plan is for.
+struct Place {
+  enum class Kind : uint8_t { Host, Cuda, Model };  // Model: an architecture that is not here, for plans only
+  Kind kind = Kind::Host;
+  int32_t index = 0;  // of a CUDA device
+  std::string arch;   // of a model: "sm_120"
+
+  bool operator==(const Place&) const = default;
+};
+
+std::string text_of(const Place& place);  // "host memory", "CUDA device 0"
+std::string name_of(const Place& place);  // "cpu", "cuda:0", "sm_120": as fa4_problem::device has it
 
 enum class Pass : uint8_t { Forward, Backward };
 
@@ -68,6 +82,8 @@ struct VectorView {
 constexpr int64_t kOpen = -1;  // a window bound that does not bound; others are below 2^32
 
 struct Problem {
+  Place place;
+
   int64_t batch = 0;
   int64_t heads = 0;
   int64_t kv_heads = 0;
