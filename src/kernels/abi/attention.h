@@ -39,19 +39,19 @@ constexpr i64 kOpenWindow = i64{1} << 40;  // a window bound that does not bound
 
 struct ProblemParams {
   RowsParam q, k, v;
-  LengthsParam cu_seqlens_q, cu_seqlens_k;    // [batch + 1]
-  LengthsParam query_lengths, key_lengths;    // [batch]
-  const i32* page_table;                      // [batch, columns], or null
-  i64 page_table_stride;                      // elements between its rows
-  i64 window_left, window_right;              // kOpenWindow when open
+  LengthsParam cu_seqlens_q, cu_seqlens_k;  // [batch + 1]
+  LengthsParam query_lengths, key_lengths;  // [batch]
+  const i32* page_table;                    // [batch, columns], or null
+  i64 page_table_stride;                    // elements between its rows
+  i64 window_left, window_right;            // kOpenWindow when open
   SinkParam sink;
   u32 batch, heads, kv_heads;
-  u32 head_dim, value_dim;                    // D, Dv
-  u32 seq_q, seq_k;                           // dense: lengths; packed: upper bounds; paged: columns * page_size
+  u32 head_dim, value_dim;  // D, Dv
+  u32 seq_q, seq_k;         // dense: lengths; packed: upper bounds; paged: columns * page_size
   u32 page_size, num_pages;
-  i64 total_q, total_k;                       // rows over all sequences
-  float scale;                                // natural units: S = scale * q k^T
-  float softcap;                              // 0: none
+  i64 total_q, total_k;  // rows over all sequences
+  float scale;           // natural units: S = scale * q k^T
+  float softcap;         // 0: none
 };
 
 }  // namespace fa4
