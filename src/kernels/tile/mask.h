@@ -1,41 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which keys a query sees, and which blocks a tile of queries visits. 64-bit and floors toward minus infinity, since
-// bounds are up to 2^40 and a window may lie before the first key.
+// Which keys a query sees, and which blocks a tile of queries visits. Lengths are at most 2^30 (kMaxLength, the
+// planners see to it) and offsets are cut to that, so that all sums fit 32 bits with their sign.
 #pragma once
 
 #include "abi/attention.h"
 
 namespace fa4 {
 
+FA4_DEVICE i32 cut_offset(i64 offset) {
+  constexpr i64 kMost = kMaxLength - 1;
+  return static_cast<i32>(offset < -kMost ? -kMost : offset > kMost ? kMost : offset);
+}
+
 // Keys [begin, end) of query i are i + begin_offset .. i + end_offset, cut to [0, length).
 struct KeyWindow {
-  i64 begin_offset;  // first visible key of query 0
-  i64 end_offset;    // one past its last
-  u32 length;
+  i32 begin_offset;  // first visible key of query 0
+  i32 end_offset;    // one past its last
+  i32 length;
 
   FA4_DEVICE KeyWindow(const ProblemParams& p, u32 length_q, u32 length_k)
-      : begin_offset(i64{length_k} - length_q - p.window_left),
-        end_offset(i64{length_k} - length_q + p.window_right + 1),
-        length(length_k) {}
+      : begin_offset(cut_offset(i64{length_k} - length_q - p.window_left)),
+        end_offset(cut_offset(i64{length_k} - length_q + p.window_right + 1)),
+        length(static_cast<i32>(length_k)) {}
 
   FA4_DEVICE u32 begin(u32 query) const {
-    const i64 first = query + begin_offset;
-    return first < 0 ? 0 : first > length ? length : static_cast<u32>(first);
+    return cut(static_cast<i32>(query) + begin_offset, length);
   }
-  FA4_DEVICE u32 end(u32 query) const {
-    const i64 last = query + end_offset;
-    return last < 0 ? 0 : last > length ? length : static_cast<u32>(last);
+  FA4_DEVICE u32 end(u32 query) const { return cut(static_cast<i32>(query) + end_offset, length); }
+
+  // The transpose, for a kernel that walks queries: those that see `key` are [first_query, end_query).
+  FA4_DEVICE u32 first_query(u32 key, u32 length_q) const {
+    return cut(static_cast<i32>(key) - end_offset + 1, static_cast<i32>(length_q));
+  }
+  FA4_DEVICE u32 end_query(u32 key, u32 length_q) const {
+    return cut(static_cast<i32>(key) - begin_offset + 1, static_cast<i32>(length_q));
   }
 
-  // Queries [query_begin, query_end) that see a key: the transpose, for a kernel that walks queries.
-  FA4_DEVICE u32 first_query(u32 key,
-                             u32 length_q) const {  // the first that sees `key` or one before
-    const i64 first = i64{key} - end_offset + 1;
-    return first < 0 ? 0 : first > length_q ? length_q : static_cast<u32>(first);
-  }
-  FA4_DEVICE u32 end_query(u32 key, u32 length_q) const {  // one past the last that sees `key`
-    const i64 last = i64{key} - begin_offset + 1;
-    return last < 0 ? 0 : last > length_q ? length_q : static_cast<u32>(last);
+ private:
+  FA4_DEVICE static u32 cut(i32 value, i32 most) {
+    return static_cast<u32>(min(max(value, 0), most));
   }
 };
 

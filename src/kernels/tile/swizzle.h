@@ -17,16 +17,22 @@ constexpr u32 kTileAlignment = 128;
 // Elements of a row as the MMAs see it: whole steps of 16.
 constexpr u32 padded_dim(u32 dim) { return ceil_div(dim, 16) * 16; }
 
+constexpr bool is_swizzled(u32 columns) { return columns % 64 == 0; }
+constexpr u32 pitch_bytes(u32 columns) {
+  return (columns / kChunkElements + (is_swizzled(columns) ? 0 : 1)) * kChunkBytes;
+}
+constexpr u32 tile_bytes(u32 rows, u32 columns) {
+  return ceil_div(rows * pitch_bytes(columns), kTileAlignment) * kTileAlignment;
+}
+
 template <u32 kColumns>
 struct TileLayout {
   static_assert(kColumns % 16 == 0);
-  static constexpr bool kSwizzled = kColumns % 64 == 0;
+  static constexpr bool kSwizzled = is_swizzled(kColumns);
   static constexpr u32 kChunks = kColumns / kChunkElements;
-  static constexpr u32 kPitchBytes = (kSwizzled ? kChunks : kChunks + 1) * kChunkBytes;
+  static constexpr u32 kPitchBytes = pitch_bytes(kColumns);
 
-  static constexpr u32 bytes(u32 rows) {
-    return ceil_div(rows * kPitchBytes, kTileAlignment) * kTileAlignment;
-  }
+  static constexpr u32 bytes(u32 rows) { return tile_bytes(rows, kColumns); }
 
   // Byte offset of a chunk.
   static constexpr u32 offset(u32 row, u32 chunk) {

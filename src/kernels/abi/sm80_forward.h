@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// What host and device agree on for the portable forward: the values that are compiled, and those that are launched.
+#pragma once
+
+#include "abi/attention.h"
+#include "base/divide.h"
+
+namespace fa4 {
+
+// What is done to S = q k^T before the softmax.
+enum class Scores : u32 {
+  Plain,   // nothing: the scale is part of the exponential
+  Scaled,  // multiplied first: a scale of 0 or below would turn the maximum around
+  Capped,  // scaled, then c * tanh(S / c)
+};
+
+// Everything that changes the code and nothing else. Masks do not: blocks that need one are found at run time.
+struct Sm80ForwardConfig {
+  ElementType element = ElementType::BFloat16;
+  u32 head_dim = 128;       // D
+  u32 value_dim = 128;      // Dv
+  u32 value_columns = 128;  // of Dv, what one CTA computes: all, or a slice that fits its registers
+  u32 warps = 4;            // each owns its rows of Q, S, P and O
+  u32 row_tiles = 2;        // of 16 rows, per warp
+  u32 block_keys = 64;      // keys of one step
+  u32 q_in_registers = 0;   // 1: the fragments of Q stay there; 0: they are read at every step
+  u32 q_copy_bytes = 16;    // 16, 8 or 4: cp.async of that size; 2: through registers
+  u32 k_copy_bytes = 16;
+  u32 v_copy_bytes = 16;
+  Scores scores = Scores::Plain;
+  u32 paged = 0;
+  u32 packed_heads = 0;  // 1: a tile's rows are the query heads of one K/V head, query by query
+  u32 split = 0;         // 1: results are partial, for any/combine.h
+};
+
+// Partial results: fp32, out normalised by its own sum. Row (token, head) is token * heads + head, where dense
+// token i of batch b is b * seq_q + i. lse is +inf in rows that do not count, which no softmax gives.
+struct PartialParam {
+  float* out;  // [split, row, value_dim]
+  float* lse;  // [split, row]
+  i64 rows;
+};
+
+struct Sm80ForwardParams {
+  ProblemParams problem;
+  RowsParam out;
+  LseParam lse;
+  PartialParam partial;
+  float score_scale;     // what S is multiplied with before the softmax; 1 if Scores::Plain
+  float exponent_scale;  // what the exponential multiplies, with log2(e): the scale, or 1
+  u32 tiles;    // of rows, for one sequence and head (or packed group), from the upper bound
+  u32 streams;  // batch * kv_heads: CTAs of one stream read the same K and V
+  u32 streams_per_group;  // streams that run together because their K and V fit the L2
+  u32 num_splits;
+  u32 split_keys;  // keys of a split at fixed positions, a multiple of block_keys; 0: even shares
+  u32 value_slices;
+  u32 work_items;  // CTAs with a tile; the rest write rows of no sequence
+  u32 out_vector;  // 1: out takes 16-byte stores
+  Divisor group;   // heads / kv_heads
+  Divisor page;    // page_size, or 1
+};
+
+// Merges partial results, one row after another.
+struct CombineConfig {
+  ElementType element = ElementType::BFloat16;
+};
+
+struct CombineParams {
+  PartialParam partial;
+  RowsParam out;
+  LseParam lse;
+  SinkParam sink;
+  u32 num_splits;
+  u32 value_dim;
+  Divisor heads;
+  Divisor seq_q;  // dense: rows of a batch index; packed: 2^31, so that the batch index is 0
+  u32 out_vector;
+};
+
+}  // namespace fa4
