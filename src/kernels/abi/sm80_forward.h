@@ -3,6 +3,7 @@
 #pragma once
 
 #include "abi/attention.h"
+#include "abi/tiles.h"
 #include "base/divide.h"
 
 namespace fa4 {
@@ -32,6 +33,20 @@ struct Sm80ForwardConfig {
   u32 packed_heads = 0;  // 1: a tile's rows are the query heads of one K/V head, query by query
   u32 split = 0;         // 1: results are partial, for any/combine.h
 };
+
+constexpr u32 kSm80ForwardStages =
+    2;  // blocks of K and V in SMEM: one is read while the next arrives
+
+// SMEM of one CTA: sizeof(sm80::forward::Storage<config>), which checks it.
+constexpr u32 sm80_forward_smem_bytes(const Sm80ForwardConfig& config) {
+  const u32 rows = config.warps * config.row_tiles * 16;
+  const u32 head_dim = padded_dim(config.head_dim), value_dim = padded_dim(config.value_columns);
+  const u32 inputs =
+      tile_bytes(rows, head_dim) + kSm80ForwardStages * (tile_bytes(config.block_keys, head_dim) +
+                                                         tile_bytes(config.block_keys, value_dim));
+  const u32 out = tile_bytes(rows, value_dim);
+  return inputs > out ? inputs : out;
+}
 
 // Partial results: fp32, out normalised by its own sum. Row (token, head) is token * heads + head, where dense
 // token i of batch b is b * seq_q + i. lse is +inf in rows that do not count, which no softmax gives.

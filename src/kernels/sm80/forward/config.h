@@ -7,8 +7,6 @@
 
 namespace fa4::sm80::forward {
 
-constexpr u32 kStages = 2;  // blocks of K and V in SMEM: one is read while the next arrives
-
 template <Sm80ForwardConfig config>
 struct Geometry {
   static constexpr u32 kWarpRows = config.row_tiles * 16;

@@ -57,7 +57,7 @@ FA4_DEVICE auto query_rows(const Sm80ForwardParams& p, const SequenceRows& queri
 template <Sm80ForwardConfig config>
 FA4_DEVICE void kernel(const Sm80ForwardParams& p) {
   using G = Geometry<config>;
-  static_assert(sizeof(Storage<config>) == storage_bytes(config));
+  static_assert(sizeof(Storage<config>) == sm80_forward_smem_bytes(config));
   extern __shared__ __align__(kTileAlignment) u8 dynamic_smem[];
   Storage<config>& smem = *reinterpret_cast<Storage<config>*>(dynamic_smem);
 

@@ -10,9 +10,6 @@
 
 namespace fa4::sm80::forward {
 
-constexpr float kLn2 = 0.6931471805599453f;
-constexpr float kLog2E = 1.4426950408889634f;
-
 // What a row's O is multiplied with, and its LSE in natural units.
 struct RowResult {
   float factor, lse;

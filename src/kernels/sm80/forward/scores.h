@@ -8,6 +8,7 @@
 #include "tile/element.h"
 #include "tile/mask.h"
 #include "tile/softcap.h"
+#include "tile/warp.h"
 
 namespace fa4::sm80::forward {
 
@@ -118,7 +119,7 @@ FA4_DEVICE void mask(ScoreTile<config>& scores, const Sm80ForwardParams& p, cons
         for (u32 e = 0; e < 2; ++e) {
           const u32 at = column + j * 8 + e;
           float& s = scores.s[i][j][half * 2 + e];
-          s = at >= begin && at < end ? s : -__int_as_float(0x7f800000);
+          s = at >= begin && at < end ? s : minus_infinity();
         }
       }
     }

@@ -8,22 +8,11 @@
 #include "ptx/math.h"
 #include "sm80/forward/config.h"
 #include "sm80/forward/scores.h"
+#include "tile/warp.h"
 
 namespace fa4::sm80::forward {
 
 constexpr float kGrowth = 8;  // log2 of what P may reach; fp16 holds 2^15
-
-FA4_DEVICE float minus_infinity() { return __int_as_float(static_cast<i32>(0xff800000)); }
-
-FA4_DEVICE float quad_max(float x) {
-  x = fmaxf(x, __shfl_xor_sync(0xffffffff, x, 1));
-  return fmaxf(x, __shfl_xor_sync(0xffffffff, x, 2));
-}
-
-FA4_DEVICE float quad_sum(float x) {
-  x += __shfl_xor_sync(0xffffffff, x, 1);
-  return x + __shfl_xor_sync(0xffffffff, x, 2);
-}
 
 template <Sm80ForwardConfig config>
 struct Softmax {
