@@ -80,6 +80,8 @@ struct CombineConfig {
   ElementType element = ElementType::BFloat16;
 };
 
+constexpr u32 kCombineWarps = 4;  // a row each
+
 struct CombineParams {
   PartialParam partial;
   RowsParam out;
@@ -89,7 +91,6 @@ struct CombineParams {
   u32 value_dim;
   Divisor heads;
   Divisor seq_q;  // dense: rows of a batch index; packed: 2^31, so that the batch index is 0
-  u32 out_vector;
 };
 
 }  // namespace fa4

@@ -10,8 +10,6 @@
 
 namespace fa4::any {
 
-constexpr u32 kCombineWarps = 4;
-
 struct CombineWeights {
   float top;    // the largest lse, natural units
   float total;  // of exp(lse_s - top), the sink's included
