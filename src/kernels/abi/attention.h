@@ -35,6 +35,8 @@ struct SinkParam {
   u32 is_float32;
 };
 
+constexpr i64 kMaxLength =
+    i64{1} << 30;  // of a sequence, so that a row's index fits 32 bits and a sign
 constexpr i64 kOpenWindow = i64{1} << 40;  // a window bound that does not bound
 
 struct ProblemParams {
