@@ -7,13 +7,13 @@
 namespace fa4::api {
 namespace {
 
-Status plan_problem(const fa4_problem* source, fa4_pass pass_code,
+Status plan_problem(const fa4_problem* source, fa4_pass pass_code, Ready ready,
                     std::unique_ptr<fa4_plan>* plan) {
   Pass pass = Pass::Forward;
   FA4_RETURN_IF_ERROR(read_pass(pass_code, &pass));
   CheckedProblem checked;
   FA4_RETURN_IF_ERROR(check_problem(source, pass, Use::Plan, &checked));
-  return make_plan(checked, pass, plan);
+  return make_plan(checked, pass, ready, plan);
 }
 
 }  // namespace
@@ -27,12 +27,16 @@ Status read_pass(fa4_pass pass, Pass* result) {
   return {};
 }
 
-Status make_plan(const CheckedProblem& checked, Pass pass, std::unique_ptr<fa4_plan>* result) {
+Status make_plan(const CheckedProblem& checked, Pass pass, Ready ready,
+                 std::unique_ptr<fa4_plan>* result) {
   auto made = std::make_unique<fa4_plan>();
   made->pass = pass;
   made->request = checked.request;
   FA4_RETURN_IF_ERROR(
       plan::choose(checked.problem, pass, checked.request, backends(), &made->plan));
+  if (ready == Ready::Yes) {
+    FA4_RETURN_IF_ERROR(made->plan.backend->load(checked.problem, &made->plan.blueprint));
+  }
   made->facts = facts_of(checked);
   made->description = plan::describe(checked.problem, pass, checked.request, made->plan);
   *result = std::move(made);
@@ -46,7 +50,7 @@ extern "C" {
 fa4_status fa4_supports(const fa4_problem* problem, fa4_pass pass) {
   return fa4::api::guarded([&] {
     std::unique_ptr<fa4_plan> plan;
-    return fa4::api::plan_problem(problem, pass, &plan);
+    return fa4::api::plan_problem(problem, pass, fa4::api::Ready::No, &plan);
   });
 }
 
@@ -56,7 +60,7 @@ fa4_status fa4_plan_create(const fa4_problem* problem, fa4_pass pass, fa4_plan**
       return fa4::invalid_argument("plan is null; it must point to where the plan goes");
     *plan = nullptr;
     std::unique_ptr<fa4_plan> made;
-    FA4_RETURN_IF_ERROR(fa4::api::plan_problem(problem, pass, &made));
+    FA4_RETURN_IF_ERROR(fa4::api::plan_problem(problem, pass, fa4::api::Ready::Yes, &made));
     *plan = made.release();
     return {};
   });

@@ -20,6 +20,9 @@ struct fa4_plan {
 namespace fa4::api {
 
 Status read_pass(fa4_pass pass, Pass* result);
-Status make_plan(const CheckedProblem& checked, Pass pass, std::unique_ptr<fa4_plan>* result);
+// Whether a plan is to run: then its kernels are compiled and loaded.
+enum class Ready : uint8_t { No, Yes };
+Status make_plan(const CheckedProblem& checked, Pass pass, Ready ready,
+                 std::unique_ptr<fa4_plan>* result);
 
 }  // namespace fa4::api

@@ -23,8 +23,9 @@ struct KernelInfo {
 
 // A kernel that was compiled for a plan.
 struct CompiledKernel {
-  std::string entry;   // "fa4_sm80_forward_bf16_d128_causal"
-  std::string origin;  // "compiled in 0.93 s by NVRTC 13.0"; empty: not compiled, since nothing here could run it
+  std::string entry;  // "fa4_sm80_forward_bf16_d128_causal"
+  std::string
+      origin;  // "compiled in 0.93 s by NVRTC 13.0"; empty: not compiled, since nothing here could run it
   uint32_t threads = 0, smem_bytes = 0, registers = 0, spill_bytes = 0;
 };
 
@@ -35,8 +36,8 @@ struct Blueprint {
   int64_t grid = 0;                                    // tasks, from the upper bounds when packed
   int32_t threads = 1;
   size_t workspace_bytes = 0;  // bounds what any run of the plan uses
-  std::vector<CompiledKernel> compiled;
-  std::shared_ptr<void> details;  // the backend's own
+  std::vector<CompiledKernel> compiled{};
+  std::shared_ptr<void> details{};  // the backend's own
 };
 
 class Backend {

@@ -15,7 +15,11 @@ namespace fa4 {
 
 // Where tensors are, or the device that a plan is for.
 struct Place {
-  enum class Kind : uint8_t { Host, Cuda, Model };  // Model: an architecture that is not here, for plans only
+  enum class Kind : uint8_t {
+    Host,
+    Cuda,
+    Model
+  };  // Model: an architecture that is not here, for plans only
   Kind kind = Kind::Host;
   int32_t index = 0;  // of a CUDA device
   std::string arch;   // of a model: "sm_120"
@@ -24,7 +28,8 @@ struct Place {
 };
 
 std::string text_of(const Place& place);  // "host memory", "CUDA device 0"
-std::string name_of(const Place& place);  // "cpu", "cuda:0", "sm_120": as fa4_problem::device has it
+std::string name_of(
+    const Place& place);  // "cpu", "cuda:0", "sm_120": as fa4_problem::device has it
 
 enum class Pass : uint8_t { Forward, Backward };
 

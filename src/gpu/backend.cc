@@ -43,7 +43,8 @@ std::vector<KernelInfo> GpuBackend::kernels() const {
 
 Status GpuBackend::reaches(const Place& place) const {
   if (place.kind != Place::Kind::Host) return {};
-  return unsupported("the tensors are in host memory; backend \"gpu\" works on those of a CUDA device");
+  return unsupported(
+      "the tensors are in host memory; backend \"gpu\" works on those of a CUDA device");
 }
 
 const plan::KernelFamily* GpuBackend::find_family(std::string_view kernel) const {
@@ -145,10 +146,10 @@ Status GpuBackend::launch(const Problem& problem, const Blueprint& blueprint,
 Status GpuBackend::forward(const Problem& problem, const Blueprint& blueprint,
                            const ForwardTensors& tensors, void* workspace, void* stream) const {
   const Prepared& prepared = prepared_of(blueprint);
-  return launch(problem, blueprint,
-                prepared.family->forward_launches(problem, prepared.plan, prepared.facts, tensors,
-                                                  workspace),
-                stream);
+  return launch(
+      problem, blueprint,
+      prepared.family->forward_launches(problem, prepared.plan, prepared.facts, tensors, workspace),
+      stream);
 }
 
 Status GpuBackend::backward(const Problem& problem, const Blueprint& blueprint,
@@ -187,8 +188,7 @@ Status GpuBackend::artifact(const Problem& problem, const Blueprint& blueprint, 
 }
 
 Status GpuBackend::wanted_kernels(const Problem& problem, Pass pass, std::string_view kernel,
-                                  const std::string& arch,
-                                  std::vector<jit::Wanted>* wanted) const {
+                                  const std::string& arch, std::vector<jit::Wanted>* wanted) const {
   plan::DeviceFacts facts;
   FA4_RETURN_IF_ERROR(facts_of({.kind = Place::Kind::Model, .arch = arch}, &facts));
   std::string reasons;
@@ -196,7 +196,8 @@ Status GpuBackend::wanted_kernels(const Problem& problem, Pass pass, std::string
     if (kernel != "auto" && kernel != family->name()) continue;
     const Status status = family->supports(problem, pass, facts);
     if (!status.ok()) {
-      reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", family->name(), status.message);
+      reasons +=
+          fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", family->name(), status.message);
       continue;
     }
     for (const plan::KernelSpec& spec : family->prepare(problem, pass, facts).kernels) {

@@ -10,9 +10,7 @@ namespace fa4::plan {
 namespace {
 
 // Names that the command line and the API reserve for what is to come.
-bool is_future_kernel(std::string_view name) {
-  return name == "sm90" || name == "sm100";
-}
+bool is_future_kernel(std::string_view name) { return name == "sm90" || name == "sm100"; }
 bool is_future_backend(std::string_view name) {
   return name == "emulated" || name.starts_with("emulated:");
 }

@@ -35,9 +35,8 @@ Json describe_problem(const Problem& problem) {
 Json describe_kernels(const Blueprint& blueprint) {
   Json list = Json::array();
   for (const CompiledKernel& kernel : blueprint.compiled) {
-    Json item = {{"entry", kernel.entry},
-                 {"threads", kernel.threads},
-                 {"smem_bytes", kernel.smem_bytes}};
+    Json item = {
+        {"entry", kernel.entry}, {"threads", kernel.threads}, {"smem_bytes", kernel.smem_bytes}};
     if (!kernel.origin.empty()) {
       item["registers"] = kernel.registers;
       item["spill_bytes"] = kernel.spill_bytes;

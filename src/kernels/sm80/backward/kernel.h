@@ -79,7 +79,8 @@ class KeyTile {
                                           place_.thread);
   }
 
-  FA4_DEVICE void query_tile(Step step, Step next, u32 slot, bool has_next, const u8* smem_generic) {
+  FA4_DEVICE void query_tile(Step step, Step next, u32 slot, bool has_next,
+                             const u8* smem_generic) {
     // After it: this tile's copies are there for all, and all have left the tile before.
     ptx::cp_async_wait_group<0>();
     __syncthreads();
@@ -129,14 +130,12 @@ class KeyTile {
     probabilities<kType, kConfig.softcap != 0>(
         s, p_regs, scale_, row_lse, place_.lane,
         needs_mask(task_.window, task_.key, S::kBlockK, query, last_query),
-        TileMask(task_.window, task_.key, query),
-        place_.score_key, place_.score_query);
+        TileMask(task_.window, task_.key, query), place_.score_key, place_.score_query);
 
     float dp[kM][kN][4];
     clear(dp);
-    add_rows_by_rows<kType>(
-        dp, LaneOffset<S::kValueDim>(smem_ + kStorage.v, key_row, key_chunk),
-        LaneOffset<S::kValueDim>(dout_smem(slot), query_row, query_chunk));
+    add_rows_by_rows<kType>(dp, LaneOffset<S::kValueDim>(smem_ + kStorage.v, key_row, key_chunk),
+                            LaneOffset<S::kValueDim>(dout_smem(slot), query_row, query_chunk));
     constexpr u32 kToDelta = (kStorage.row_delta - kStorage.row_lse) / 4;
     score_gradients<kType>(s, dp, ds_regs, row_lse + kToDelta, place_.lane);
   }
