@@ -28,7 +28,8 @@ struct Tile {
 // Best first; the first that fits the head dims and the device's SMEM is taken. Up to 64 columns a warp holds dK and
 // dV of 32 keys, and P and dS never leave it; beyond, square pieces of the scores go through SMEM.
 constexpr Tile kTiles[] = {
-    {64, 32, 128, 4, 1, 1, 2, 2, 2, 2},   // 59 KB: 99 KB parts hold one block, the others two or more
+    {64, 32, 128, 4, 1, 1, 2, 2, 2,
+     2},  // 59 KB: 99 KB parts hold one block, the others two or more
     {128, 64, 128, 8, 2, 2, 4, 2, 2, 1},  // 162 KB: sm_80, sm_90
     {128, 64, 64, 8, 2, 4, 4, 1, 1, 1},   // 82 KB
     {192, 64, 64, 8, 2, 4, 4, 2, 2, 1},   // 162 KB
@@ -79,9 +80,8 @@ Sm80BackwardDetails decide(const Problem& problem, const DeviceFacts& device, co
   details.config = config_of(tile, problem, device);
   details.query_tiles = static_cast<uint32_t>(ceil_div_wide(problem.seq_q, tile.block_q));
   details.key_tiles = static_cast<uint32_t>(ceil_div_wide(problem.seq_k, tile.block_k));
-  details.num_slots =
-      kernels::slots_of(problem.packed_q, static_cast<u32>(problem.batch), problem.total_q,
-                        details.query_tiles, tile.block_q);
+  details.num_slots = kernels::slots_of(problem.packed_q, static_cast<u32>(problem.batch),
+                                        problem.total_q, details.query_tiles, tile.block_q);
 
   const int64_t resident = int64_t{device.num_sms} * tile.blocks_per_sm;
   const int64_t kv_blocks = problem.batch * problem.kv_heads;
@@ -234,7 +234,8 @@ Sm80BackwardParams params_of(const Problem& problem, const Sm80BackwardDetails& 
 Status supports_backward(const Problem& problem, const DeviceFacts& device) {
   FA4_RETURN_IF_ERROR(supports_sizes(problem));
   if (problem.paged) return unsupported("page_table is given; there is no backward through pages");
-  for (const auto& [name, dim] : {std::pair{"q and k", problem.head_dim}, {"v", problem.value_dim}}) {
+  for (const auto& [name, dim] :
+       {std::pair{"q and k", problem.head_dim}, {"v", problem.value_dim}}) {
     if (dim > kMaxDim || dim % kChunkElements != 0) {
       return unsupported(
           "the head dim of {} is {}; the backward of kernel \"sm80\" takes multiples of {} up to {}",
@@ -252,8 +253,9 @@ Status supports_backward(const Problem& problem, const DeviceFacts& device) {
   const int64_t blocks =
       std::max(main_blocks(problem, details), query_blocks(problem, details) + problem.heads);
   if (blocks > kMaxBlocks - int64_t{device.num_sms} * 8) {
-    return unsupported("the backward would launch {} blocks; a launch of kernel \"sm80\" has up to {}",
-                       blocks, kMaxBlocks);
+    return unsupported(
+        "the backward would launch {} blocks; a launch of kernel \"sm80\" has up to {}", blocks,
+        kMaxBlocks);
   }
   return {};
 }

@@ -17,9 +17,9 @@ namespace fa4::plan {
 struct Sm80BackwardDetails {
   Sm80BackwardConfig config;
   uint32_t query_tiles = 0, key_tiles = 0;  // of a sequence
-  uint32_t key_tile_step = 1;               // a block walks every step-th key tile: one unless deterministic
-  uint32_t dq_splits = 1;                   // copies of the dQ sums
-  uint32_t head_chunks = 1;                 // blocks among which the query heads of a group are divided
+  uint32_t key_tile_step = 1;  // a block walks every step-th key tile: one unless deterministic
+  uint32_t dq_splits = 1;      // copies of the dQ sums
+  uint32_t head_chunks = 1;    // blocks among which the query heads of a group are divided
   int64_t num_slots = 0;
 };
 

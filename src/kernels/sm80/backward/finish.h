@@ -55,9 +55,9 @@ FA4_DEVICE void sum_parts(const Sm80BackwardParams& p, const float* parts, const
 #pragma unroll
   for (u32 i = 0; i < 4; ++i) words[i] = pack<kType>(sum[i * 2], sum[i * 2 + 1]);
   const bool packed = p.problem.cu_seqlens_k.data != nullptr;
-  const i64 offset = packed ? row * to.row_stride
-                            : row / p.problem.seq_k * to.batch_stride +
-                                  row % p.problem.seq_k * to.row_stride;
+  const i64 offset =
+      packed ? row * to.row_stride
+             : row / p.problem.seq_k * to.batch_stride + row % p.problem.seq_k * to.row_stride;
   store_chunk(static_cast<u16*>(to.data) + offset + head * to.head_stride + chunk * kChunkElements,
               words, align);
 }

@@ -80,8 +80,7 @@ FA4_DEVICE void store_parts(float* parts, const Sm80BackwardParams& p, const Tas
 
 template <Sm80BackwardConfig kConfig, class S, u32 kM, u32 kKeyN, u32 kValueN>
 FA4_DEVICE void store_gradients(const Sm80BackwardParams& p, const Task& task,
-                                const Place<S>& place, u32 smem,
-                                const float (&dk)[kM][kKeyN][4],
+                                const Place<S>& place, u32 smem, const float (&dk)[kM][kKeyN][4],
                                 const float (&dv)[kM][kValueN][4]) {
   const float scale = p.problem.scale;
   if (p.head_chunks > 1) {

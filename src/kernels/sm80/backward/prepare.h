@@ -77,7 +77,8 @@ FA4_DEVICE float prepare_row(const Sm80BackwardParams& p, const QueryTile& at,
     if (p.dlse.data) delta -= lse_of(p.dlse, queries, at.head)[query * p.dlse.row_stride];
   }
   // A row without keys takes part in nothing: exp2(s - inf) is 0.
-  p.row_lse[slot * kConfig.block_q + row] = lse == minus_infinity() ? -minus_infinity() : lse * kLog2E;
+  p.row_lse[slot * kConfig.block_q + row] =
+      lse == minus_infinity() ? -minus_infinity() : lse * kLog2E;
   p.row_delta[slot * kConfig.block_q + row] = delta;
   if (!counts || p.sink_parts == nullptr) return 0;
   const float sink = sink_of<kConfig.type>(p.problem.sink, at.head);

@@ -72,7 +72,7 @@ FA4_DEVICE void add_by_columns(float (&acc)[kM][kN][4], LoadA load_a, const Lane
 // that it takes for an accumulator to become an operand.
 template <u32 kM, u32 kN>
 FA4_DEVICE auto from_registers(const u32 (&packed)[kM][kN][2]) {
-  return [&packed](u32 (&regs)[4], u32 i, u32 k) {
+  return [&packed](u32(&regs)[4], u32 i, u32 k) {
     regs[0] = packed[i][k * 2][0];
     regs[1] = packed[i][k * 2][1];
     regs[2] = packed[i][k * 2 + 1][0];
@@ -82,13 +82,13 @@ FA4_DEVICE auto from_registers(const u32 (&packed)[kM][kN][2]) {
 
 template <u32 kColumns>
 FA4_DEVICE auto from_rows(const LaneOffset<kColumns>& a) {
-  return [&a](u32 (&regs)[4], u32 i, u32 k) { ptx::ldmatrix_x4(regs, a.at(i * 16, k * 2)); };
+  return [&a](u32(&regs)[4], u32 i, u32 k) { ptx::ldmatrix_x4(regs, a.at(i * 16, k * 2)); };
 }
 
 // A is the transpose of what lies in SMEM.
 template <u32 kColumns>
 FA4_DEVICE auto from_columns(const LaneOffset<kColumns>& a) {
-  return [&a](u32 (&regs)[4], u32 i, u32 k) { ptx::ldmatrix_x4_trans(regs, a.at(k * 16, i * 2)); };
+  return [&a](u32(&regs)[4], u32 i, u32 k) { ptx::ldmatrix_x4_trans(regs, a.at(k * 16, i * 2)); };
 }
 
 // Packed scores to SMEM, [keys][queries].

@@ -80,8 +80,8 @@ FA4_DEVICE void probabilities(float (&s)[kM][kN][4], u32 (&packed)[kM][kN][2],
       if (masked) {
 #pragma unroll
         for (u32 e = 0; e < 4; ++e) {
-          const bool sees = mask.sees(query + j * 8 + lane % 4 * 2 + e % 2,
-                                      key + i * 16 + lane / 4 + e / 2 * 8);
+          const bool sees =
+              mask.sees(query + j * 8 + lane % 4 * 2 + e % 2, key + i * 16 + lane / 4 + e / 2 * 8);
           s[i][j][e] = sees ? s[i][j][e] : 0;
         }
       }
@@ -104,10 +104,10 @@ FA4_DEVICE void score_gradients(const float (&p)[kM][kN][4], const float (&dp)[k
     const float2 delta = *reinterpret_cast<const float2*>(row_delta + j * 8 + lane % 4 * 2);
 #pragma unroll
     for (u32 i = 0; i < kM; ++i) {
-      packed[i][j][0] = pack<kType>(p[i][j][0] * (dp[i][j][0] - delta.x),
-                                    p[i][j][1] * (dp[i][j][1] - delta.y));
-      packed[i][j][1] = pack<kType>(p[i][j][2] * (dp[i][j][2] - delta.x),
-                                    p[i][j][3] * (dp[i][j][3] - delta.y));
+      packed[i][j][0] =
+          pack<kType>(p[i][j][0] * (dp[i][j][0] - delta.x), p[i][j][1] * (dp[i][j][1] - delta.y));
+      packed[i][j][1] =
+          pack<kType>(p[i][j][2] * (dp[i][j][2] - delta.x), p[i][j][3] * (dp[i][j][3] - delta.y));
     }
   }
 }

@@ -47,8 +47,7 @@ FA4_DEVICE void store_accumulator(u32 tile_smem, const float (&acc)[4], float sc
 #pragma unroll
   for (u32 half = 0; half < 2; ++half) {
     const u32 at = Layout::offset(row + lane / 4 + half * 8, chunk) + lane % 4 * 4;
-    ptx::st_shared(tile_smem + at,
-                   pack<kType>(acc[half * 2] * scale, acc[half * 2 + 1] * scale));
+    ptx::st_shared(tile_smem + at, pack<kType>(acc[half * 2] * scale, acc[half * 2 + 1] * scale));
   }
 }
 

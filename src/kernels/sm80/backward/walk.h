@@ -12,14 +12,14 @@ namespace fa4::sm80::backward {
 
 // Uniform over the block. It lies in SMEM, because its 30 registers are what the accumulators leave no room for.
 struct Task {
-  u32 split;                  // of the dQ sums
-  u32 chunk, kv_head;         // which part of the group's query heads
+  u32 split;           // of the dQ sums
+  u32 chunk, kv_head;  // which part of the group's query heads
   u32 first_head, num_heads;
   SequenceRows queries, keys;
   KeyWindow window;
-  i64 first_slot;             // see Note [Slots of queries]
-  u32 key, num_keys;          // of the tile; those that count
-  u32 first_tile, end_tile;   // of queries
+  i64 first_slot;            // see Note [Slots of queries]
+  u32 key, num_keys;         // of the tile; those that count
+  u32 first_tile, end_tile;  // of queries
 
   // `index` is the block's; `tile` the first key tile, or a later one of the same block.
   FA4_DEVICE Task(const Sm80BackwardParams& p, u32 index, u32 tile, u32 block_q, u32 block_k)
@@ -40,8 +40,8 @@ struct Task {
     first_head = (kv_head * p.head_chunks + chunk) * num_heads;
     if (num_keys == 0) return;
     first_tile = window.first_query(key, queries.length) / block_q;
-    end_tile = max(first_tile,
-                   ceil_div(window.end_query(key + num_keys - 1, queries.length), block_q));
+    end_tile =
+        max(first_tile, ceil_div(window.end_query(key + num_keys - 1, queries.length), block_q));
   }
 
   FA4_DEVICE static u32 batch_of(const Sm80BackwardParams& p, u32 index) {
@@ -75,8 +75,8 @@ FA4_DEVICE void load_query_rows(u32 smem, const RowsParam& tensor, u32 align, co
 }
 
 template <class S>
-FA4_DEVICE void load_row_values(u32 lse_smem, u32 delta_smem, const Sm80BackwardParams& p,
-                                i64 slot, u32 thread) {
+FA4_DEVICE void load_row_values(u32 lse_smem, u32 delta_smem, const Sm80BackwardParams& p, i64 slot,
+                                u32 thread) {
   load_floats<S::kBlockQ>(lse_smem, p.row_lse + slot * S::kBlockQ, thread);
   load_floats<S::kBlockQ>(delta_smem, p.row_delta + slot * S::kBlockQ, thread);
 }
