@@ -136,9 +136,10 @@ int64_t lay_out(const Problem& problem, const Sm80BackwardDetails& details, void
 }
 
 std::string name_of_config(const Sm80BackwardConfig& c) {
-  return fmt::format("{}_d{}_v{}_q{}_k{}_w{}_s{}{}{}{}",
+  return fmt::format("{}_d{}_v{}_q{}_k{}_w{}_g{}{}{}_s{}{}{}{}",
                      c.type == ElementType::BFloat16 ? "bf16" : "fp16", c.head_dim, c.value_dim,
-                     c.block_q, c.block_k, c.warps, c.q_stages, c.dout_stages,
+                     c.block_q, c.block_k, c.warps, c.score_query_warps, c.grad_dim_warps,
+                     c.dq_dim_warps, c.q_stages, c.dout_stages,
                      c.softcap ? "_softcap" : "", c.vector_reductions ? "_red4" : "");
 }
 

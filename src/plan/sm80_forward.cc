@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <any>
+#include <optional>
 
 #include "plan/sm80_params.h"
 
@@ -13,20 +14,35 @@ namespace {
 
 constexpr int64_t kMaxGrid = (int64_t{1} << 31) - 1;
 constexpr int64_t kMaxPartialRows = int64_t{1} << 30;  // the combine counts rows in 31 bits
-constexpr int64_t kMinSplitKeys = 256;                 // below, merging costs more than it brings
-constexpr int64_t kInvariantSplitKeys = 512;
-constexpr int64_t kFewRows = 64;            // of a group: no row tile is full, keys are split
+constexpr int64_t kInvariantSplitKeys = 512;           // at fixed positions of a sequence
 constexpr u32 kRowsOfNoSequenceBlocks = 8;  // they loop; mostly there is nothing to write
 
 int64_t ceil_div(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
 
 struct Details {
-  Sm80ForwardConfig config;
+  Sm80ForwardConfig config;  // of the tile kernel, or what the decode kernel has in common with it
+  std::optional<DecodeTile> decode;
+  u32 min_blocks = 1;
+  u32 block_rows = 0, block_keys = 0, smem_bytes = 0;
   u32 tiles = 0, streams = 0, streams_per_group = 1, num_splits = 1, split_keys = 0;
   u32 value_slices = 1, work_items = 0;
 };
 
-u32 block_rows(const Sm80ForwardConfig& config) { return config.warps * config.row_tiles * 16; }
+Sm80DecodeConfig decode_config(const Details& details) {
+  const Sm80ForwardConfig& c = details.config;
+  return {.element = c.element,
+          .head_dim = c.head_dim,
+          .value_dim = c.value_dim,
+          .row_tiles = details.decode->row_tiles,
+          .depth = details.decode->depth,
+          .q_in_registers = details.decode->q_in_registers,
+          .q_copy_bytes = c.q_copy_bytes,
+          .k_copy_bytes = c.k_copy_bytes,
+          .v_copy_bytes = c.v_copy_bytes,
+          .scores = c.scores,
+          .paged = c.paged,
+          .split = c.split};
+}
 
 // Query heads of a group share a tile when it would be mostly empty without them.
 bool packs_heads(const Problem& problem, u32 rows) {
@@ -36,22 +52,42 @@ bool packs_heads(const Problem& problem, u32 rows) {
   return problem.seq_q * problem.group() <= 2 * rows || problem.seq_q * 10 < padded * 6;
 }
 
+// How many splits finish first, if every block of keys takes one unit of time and a CTA's beginning and end take
+// kOverhead: the device runs `slots` CTAs at a time, and the last round may be nearly empty.
+u32 best_splits(int64_t items, int64_t slots, int64_t blocks) {
+  constexpr int64_t kMostSplits = 128;
+  constexpr double kOverhead = 5, kMerge = 0.5;  // the latter per split, by the combine
+  u32 best = 1;
+  double best_cost = 0;
+  for (int64_t splits = 1; splits <= std::min(blocks, kMostSplits); ++splits) {
+    const double rounds = static_cast<double>(ceil_div(items * splits, slots));
+    const double merge = splits > 1 ? kOverhead + kMerge * static_cast<double>(splits) : 0;
+    const double cost =
+        rounds * (static_cast<double>(ceil_div(blocks, splits)) + kOverhead) + merge;
+    if (splits == 1 || cost < best_cost) {
+      best = static_cast<u32>(splits);
+      best_cost = cost;
+    }
+  }
+  return best;
+}
+
 void choose_splits(const Problem& problem, const DeviceFacts& device, int64_t items,
-                   int64_t blocks_per_sm, Details* details) {
+                   Details* details) {
   const int64_t rows = problem.total_q * problem.heads;
   if (problem.seq_k == 0 || rows > kMaxPartialRows || problem.num_splits == 1) return;
   if (problem.num_splits > 1) {
     details->num_splits = static_cast<u32>(problem.num_splits);
   } else if (problem.batch_invariant) {
-    // A function of the shape of a sequence alone; packed bounds would be those of the batch.
-    if (problem.packed_q || problem.seq_q * problem.group() > kFewRows) return;
+    // A function of a sequence alone: the decode kernel is chosen by the shape of one, see choose_decode_tile.
+    if (!details->decode) return;
     details->split_keys = kInvariantSplitKeys;
     details->num_splits = static_cast<u32>(ceil_div(problem.seq_k, kInvariantSplitKeys));
   } else {
-    const int64_t slots = device.num_sms * blocks_per_sm;
-    if (items * 2 > slots) return;
-    details->num_splits = static_cast<u32>(
-        std::clamp<int64_t>(slots / items, 1, ceil_div(problem.seq_k, kMinSplitKeys)));
+    const int64_t slots = int64_t{device.num_sms} * details->min_blocks;
+    if (!details->decode && items * 2 > slots) return;
+    const int64_t blocks = ceil_div(problem.seq_k, details->block_keys);
+    details->num_splits = best_splits(items, slots, blocks);
   }
 }
 
@@ -62,11 +98,34 @@ u32 streams_per_group(const Problem& problem, const DeviceFacts& device, u32 str
   return static_cast<u32>(std::clamp<int64_t>(device.l2_bytes / 2 / bytes, 1, streams));
 }
 
-Details plan_details(const Problem& problem, const DeviceFacts& device, u32* min_blocks) {
+void choose_tile(const Problem& problem, const DeviceFacts& device, Details* details) {
+  Sm80ForwardConfig& config = details->config;
+  config.head_dim = static_cast<u32>(problem.head_dim);
+  config.value_dim = static_cast<u32>(problem.value_dim);
+  config.value_columns = config.value_dim;
+  details->decode = choose_decode_tile(problem, device);
+  if (details->decode) {
+    config.packed_heads = 1;
+    details->min_blocks = details->decode->min_blocks;
+    details->block_rows = details->decode->row_tiles * 16;
+    details->block_keys = kSm80DecodeBlockKeys;
+    return;
+  }
+  const ForwardTile tile = *choose_forward_tile(config.head_dim, config.value_dim, device);
+  config.value_columns = tile.value_columns;
+  config.warps = tile.warps;
+  config.row_tiles = tile.row_tiles;
+  config.block_keys = tile.block_keys;
+  config.q_in_registers = tile.q_in_registers;
+  details->min_blocks = tile.min_blocks;
+  details->block_rows = tile.warps * tile.row_tiles * 16;
+  details->block_keys = tile.block_keys;
+  config.packed_heads = packs_heads(problem, details->block_rows);
+}
+
+Details plan_details(const Problem& problem, const DeviceFacts& device) {
   Details details;
   Sm80ForwardConfig& config = details.config;
-  choose_forward_tile(static_cast<u32>(problem.head_dim), static_cast<u32>(problem.value_dim),
-                      device, &config, min_blocks);
   config.element = element_of(problem);
   config.q_copy_bytes = copy_bytes(problem.q, problem.head_dim);
   config.k_copy_bytes = copy_bytes(problem.k, problem.head_dim);
@@ -75,19 +134,21 @@ Details plan_details(const Problem& problem, const DeviceFacts& device, u32* min
                   : problem.scale <= 0 ? Scores::Scaled
                                        : Scores::Plain;
   config.paged = problem.paged;
-  config.packed_heads = packs_heads(problem, block_rows(config));
+  choose_tile(problem, device, &details);
 
   const int64_t group = problem.group();
   const int64_t rows = problem.seq_q * (config.packed_heads ? group : 1);
-  details.tiles = static_cast<u32>(ceil_div(rows, block_rows(config)));
+  details.tiles = static_cast<u32>(ceil_div(rows, details.block_rows));
   details.streams = static_cast<u32>(problem.batch * problem.kv_heads);
   details.value_slices = fa4::ceil_div(config.value_dim, config.value_columns);
   const int64_t items = int64_t{details.tiles} * details.streams *
                         (config.packed_heads ? 1 : group) * details.value_slices;
-  if (items > 0) choose_splits(problem, device, items, *min_blocks, &details);
+  if (items > 0) choose_splits(problem, device, items, &details);
   config.split = details.num_splits > 1 || details.split_keys > 0;
+  details.smem_bytes = details.decode ? sm80_decode_smem_bytes(decode_config(details))
+                                      : sm80_forward_smem_bytes(config);
   details.streams_per_group = streams_per_group(problem, device, std::max(1u, details.streams));
-  details.work_items = static_cast<u32>(std::min(items * details.num_splits, kMaxGrid));
+  details.work_items = static_cast<u32>(items * details.num_splits);
   return details;
 }
 
@@ -95,21 +156,37 @@ const char* element_name(ElementType element) {
   return element == ElementType::BFloat16 ? "bf16" : "fp16";
 }
 
-std::string entry_of(const Sm80ForwardConfig& c) {
-  std::string name = fmt::format("fa4_sm80_forward_{}_d{}", element_name(c.element), c.head_dim);
-  if (c.value_dim != c.head_dim) name += fmt::format("_v{}", c.value_dim);
-  if (c.value_columns != c.value_dim) name += fmt::format("_slice{}", c.value_columns);
-  name += fmt::format("_m{}x{}_n{}", c.warps, c.row_tiles * 16, c.block_keys);
-  if (c.q_in_registers) name += "_qreg";
+// What both kernels have in their names, after the tile.
+std::string traits_of(const Sm80ForwardConfig& c) {
+  std::string name;
   if (c.q_copy_bytes + c.k_copy_bytes + c.v_copy_bytes != 48) {
     name += fmt::format("_copy{}_{}_{}", c.q_copy_bytes, c.k_copy_bytes, c.v_copy_bytes);
   }
   if (c.scores == Scores::Scaled) name += "_scaled";
   if (c.scores == Scores::Capped) name += "_softcap";
   if (c.paged) name += "_paged";
-  if (c.packed_heads) name += "_group";
   if (c.split) name += "_split";
   return name;
+}
+
+std::string dims_of(const Sm80ForwardConfig& c) {
+  std::string name = fmt::format("{}_d{}", element_name(c.element), c.head_dim);
+  if (c.value_dim != c.head_dim) name += fmt::format("_v{}", c.value_dim);
+  return name;
+}
+
+std::string forward_entry(const Sm80ForwardConfig& c) {
+  std::string name = "fa4_sm80_forward_" + dims_of(c);
+  if (c.value_columns != c.value_dim) name += fmt::format("_slice{}", c.value_columns);
+  name += fmt::format("_m{}x{}_n{}", c.warps, c.row_tiles * 16, c.block_keys);
+  if (c.q_in_registers) name += "_qreg";
+  if (c.packed_heads) name += "_group";
+  return name + traits_of(c);
+}
+
+std::string decode_entry(const Sm80ForwardConfig& c, const DecodeTile& tile) {
+  return fmt::format("fa4_sm80_decode_{}_m{}_s{}{}", dims_of(c), tile.row_tiles * 16, tile.depth,
+                     traits_of(c));
 }
 
 const char* element_text(ElementType element) {
@@ -129,26 +206,43 @@ const char* scores_text(Scores scores) {
   return "";
 }
 
-std::string config_text(const Sm80ForwardConfig& c) {
+std::string copies_text(const Sm80ForwardConfig& c) {
   return fmt::format(
-      "fa4::Sm80ForwardConfig{{.element = {}, .head_dim = {}, .value_dim = {}, .value_columns = {}, "
-      ".warps = {}, .row_tiles = {}, .block_keys = {}, .q_in_registers = {}, .q_copy_bytes = {}, "
-      ".k_copy_bytes = {}, .v_copy_bytes = {}, .scores = {}, .paged = {}, .packed_heads = {}, "
-      ".split = {}}}",
-      element_text(c.element), c.head_dim, c.value_dim, c.value_columns, c.warps, c.row_tiles,
-      c.block_keys, c.q_in_registers, c.q_copy_bytes, c.k_copy_bytes, c.v_copy_bytes,
-      scores_text(c.scores), c.paged, c.packed_heads, c.split);
+      ".q_copy_bytes = {}, .k_copy_bytes = {}, .v_copy_bytes = {}, .scores = {}, .paged = {}",
+      c.q_copy_bytes, c.k_copy_bytes, c.v_copy_bytes, scores_text(c.scores), c.paged);
 }
 
-KernelSpec main_kernel(const Sm80ForwardConfig& config, u32 min_blocks) {
-  return {.entry = entry_of(config),
+KernelSpec forward_kernel(const Details& details) {
+  const Sm80ForwardConfig& c = details.config;
+  return {.entry = forward_entry(c),
           .header = "sm80/forward/kernel.h",
           .function = "fa4::sm80::forward::kernel",
-          .config = config_text(config),
+          .config = fmt::format(
+              "fa4::Sm80ForwardConfig{{.element = {}, .head_dim = {}, .value_dim = {}, "
+              ".value_columns = {}, .warps = {}, .row_tiles = {}, .block_keys = {}, "
+              ".q_in_registers = {}, {}, .packed_heads = {}, .split = {}}}",
+              element_text(c.element), c.head_dim, c.value_dim, c.value_columns, c.warps,
+              c.row_tiles, c.block_keys, c.q_in_registers, copies_text(c), c.packed_heads, c.split),
           .params = "fa4::Sm80ForwardParams",
-          .threads = config.warps * 32,
-          .min_blocks = min_blocks,
-          .smem_bytes = sm80_forward_smem_bytes(config)};
+          .threads = c.warps * 32,
+          .min_blocks = details.min_blocks,
+          .smem_bytes = details.smem_bytes};
+}
+
+KernelSpec decode_kernel(const Details& details) {
+  const Sm80DecodeConfig c = decode_config(details);
+  return {.entry = decode_entry(details.config, *details.decode),
+          .header = "sm80/decode/kernel.h",
+          .function = "fa4::sm80::decode::kernel",
+          .config =
+              fmt::format("fa4::Sm80DecodeConfig{{.element = {}, .head_dim = {}, .value_dim = {}, "
+                          ".row_tiles = {}, .depth = {}, .q_in_registers = {}, {}, .split = {}}}",
+                          element_text(c.element), c.head_dim, c.value_dim, c.row_tiles, c.depth,
+                          c.q_in_registers, copies_text(details.config), c.split),
+          .params = "fa4::Sm80ForwardParams",
+          .threads = kSm80DecodeWarps * 32,
+          .min_blocks = details.min_blocks,
+          .smem_bytes = details.smem_bytes};
 }
 
 KernelSpec combine_kernel(ElementType element) {
@@ -193,40 +287,37 @@ CombineParams combine_params(const Problem& problem, const Details& details,
 
 Status supports_forward(const Problem& problem, const DeviceFacts& device) {
   FA4_RETURN_IF_ERROR(supports_sizes(problem));
-  Sm80ForwardConfig config;
-  u32 min_blocks = 1;
   if (!choose_forward_tile(static_cast<u32>(problem.head_dim), static_cast<u32>(problem.value_dim),
-                           device, &config, &min_blocks)) {
+                           device)) {
     return unsupported(
-        "head dims {} and {} need {} bytes of shared memory; kernel \"sm80\" has {} on this device",
-        problem.head_dim, problem.value_dim, sm80_forward_smem_bytes(config),
-        device.smem_per_block_bytes);
+        "no tile for head dims {} and {} fits the {} bytes of shared memory that {} gives a block",
+        problem.head_dim, problem.value_dim, device.smem_per_block_bytes, device.arch);
   }
-  const int64_t tiles = ceil_div(problem.seq_q * problem.heads, block_rows(config));
-  const int64_t items = problem.batch * (tiles + problem.heads);
-  if (items > kMaxGrid / 4 || problem.batch * problem.kv_heads > kMaxGrid / 4) {
-    return unsupported("the problem has {} tiles of queries; kernel \"sm80\" takes {}", items,
-                       kMaxGrid / 4);
+  constexpr int64_t kSmallestTile = 16, kMostSlices = 4;
+  const int64_t tiles = ceil_div(problem.seq_q, kSmallestTile) * problem.heads * kMostSlices;
+  const int64_t splits = problem.num_splits > 0 ? problem.num_splits : 1;
+  if (problem.batch > 0 && tiles > kMaxGrid / problem.batch / splits) {
+    return unsupported(
+        "batch {} with {} heads, up to {} queries and {} splits needs more than the {} blocks of a grid",
+        problem.batch, problem.heads, problem.seq_q, splits, kMaxGrid);
   }
   return {};
 }
 
 FamilyPlan prepare_forward(const Problem& problem, const DeviceFacts& device) {
   FamilyPlan plan;
-  u32 min_blocks = 1;
-  const Details details = plan_details(problem, device, &min_blocks);
+  const Details details = plan_details(problem, device);
   const Sm80ForwardConfig& config = details.config;
-  plan.kernels.push_back(main_kernel(config, min_blocks));
+  plan.kernels.push_back(details.decode ? decode_kernel(details) : forward_kernel(details));
   if (config.split) {
     plan.kernels.push_back(combine_kernel(config.element));
     const PartialSizes sizes(problem, details.num_splits);
     plan.workspace_bytes = sizes.lse_bytes + sizes.out_bytes;
   }
-  plan.tiles = {{"query_rows", block_rows(config)},
-                {"key_rows", config.block_keys},
-                {"warps", config.warps},
-                {"stages", kSm80ForwardStages},
-                {"shared_bytes", sm80_forward_smem_bytes(config)},
+  plan.tiles = {{"query_rows", details.block_rows},
+                {"key_rows", details.block_keys},
+                {"blocks_per_sm", details.min_blocks},
+                {"shared_bytes", details.smem_bytes},
                 {"heads_per_tile", config.packed_heads ? problem.group() : 1},
                 {"splits", details.num_splits}};
   plan.grid = details.work_items;

@@ -2,6 +2,7 @@
 // The forward of family sm80: tiles, splits, order and launches. Pure functions.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "abi/sm80_forward.h"
@@ -10,20 +11,28 @@
 
 namespace fa4::plan {
 
-// How much of the work one CTA takes. Chosen from a table by head dims and by the device's shared memory.
+// What one CTA takes, and how many CTAs of it an SM holds.
 struct ForwardTile {
-  u32 warps, row_tiles, block_keys, q_in_registers, min_blocks;
+  u32 warps, row_tiles, block_keys, q_in_registers;
+  u32 value_columns;  // of Dv: all, or a slice
+  u32 min_blocks;
 };
+
+// The first row of the table that serves these head dims within the device's shared memory.
+std::optional<ForwardTile> choose_forward_tile(u32 head_dim, u32 value_dim,
+                                               const DeviceFacts& device);
+
+// The forward of few rows: null where there are more, or where nothing fits.
+struct DecodeTile {
+  u32 row_tiles, depth, q_in_registers;
+  u32 min_blocks;
+};
+std::optional<DecodeTile> choose_decode_tile(const Problem& problem, const DeviceFacts& device);
 
 Status supports_forward(const Problem& problem, const DeviceFacts& device);
 FamilyPlan prepare_forward(const Problem& problem, const DeviceFacts& device);
 std::vector<Launch> forward_launches(const Problem& problem, const FamilyPlan& plan,
                                      const DeviceFacts& device, const ForwardTensors& tensors,
                                      void* workspace);
-
-// The first tile of the table that serves these head dims within the device's budget; its config has the
-// dims, the value slice and the tile filled in. Null row counts of warps: nothing fits.
-bool choose_forward_tile(u32 head_dim, u32 value_dim, const DeviceFacts& device,
-                         Sm80ForwardConfig* config, u32* min_blocks);
 
 }  // namespace fa4::plan

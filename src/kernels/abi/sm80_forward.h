@@ -48,6 +48,39 @@ constexpr u32 sm80_forward_smem_bytes(const Sm80ForwardConfig& config) {
   return inputs > out ? inputs : out;
 }
 
+// The forward of few rows: the warps of a CTA share the rows, which are the query heads of one K/V head, and split the
+// keys. Launched with the same parameters.
+struct Sm80DecodeConfig {
+  ElementType element = ElementType::BFloat16;
+  u32 head_dim = 128;
+  u32 value_dim = 128;
+  u32 row_tiles = 1;  // of 16 rows
+  u32 depth = 2;      // blocks of K and V in SMEM
+  u32 q_in_registers = 1;
+  u32 q_copy_bytes = 16;
+  u32 k_copy_bytes = 16;
+  u32 v_copy_bytes = 16;
+  Scores scores = Scores::Plain;
+  u32 paged = 0;
+  u32 split = 0;
+};
+
+constexpr u32 kSm80DecodeWarps = 4;
+constexpr u32 kSm80DecodeWarpKeys = 16;  // of a block, one warp's
+constexpr u32 kSm80DecodeBlockKeys = kSm80DecodeWarps * kSm80DecodeWarpKeys;
+
+// SMEM of one CTA: sizeof(sm80::decode::Storage<config>), which checks it.
+constexpr u32 sm80_decode_smem_bytes(const Sm80DecodeConfig& config) {
+  const u32 rows = config.row_tiles * 16;
+  const u32 head_dim = padded_dim(config.head_dim), value_dim = padded_dim(config.value_dim);
+  const u32 ring = config.depth * (tile_bytes(kSm80DecodeBlockKeys, head_dim) +
+                                   tile_bytes(kSm80DecodeBlockKeys, value_dim));
+  const u32 inputs = tile_bytes(rows, head_dim) + ring;
+  const u32 merge = kSm80DecodeWarps * 16 * (value_dim + 2) * 4;
+  const u32 bytes = inputs > merge ? inputs : merge;
+  return ceil_div(bytes, kTileAlignment) * kTileAlignment;
+}
+
 // Partial results: fp32, out normalised by its own sum. Row (token, head) is token * heads + head, where dense
 // token i of batch b is b * seq_q + i. lse is +inf in rows that do not count, which no softmax gives.
 struct PartialParam {

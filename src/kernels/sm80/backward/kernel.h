@@ -32,12 +32,11 @@ class KeyTile {
       ptx::cp_async_commit_group();
 #pragma unroll 1
       for (u32 i = 0; i < num_steps; ++i) {
-        const Step next = step.next(task_);
-        query_tile(step, next, i % 2, i + 1 < num_steps, smem_generic);
-        step = next;
+        query_tile(step, i % 2, i + 1 < num_steps, smem_generic);
+        step = step.next(task_);
       }
     }
-    store_gradients<kConfig>(p_, task_, place_, smem_, dk_, dv_);
+    store_gradients<kConfig>(p_, task_, Place<S>(), smem_, dk_, dv_);
   }
 
  private:
@@ -49,13 +48,14 @@ class KeyTile {
   }
 
   FA4_DEVICE void load_keys() const {
+    const Place<S> place;
     const RowsParam &k = p_.problem.k, &v = p_.problem.v;
     load_rows<S::kBlockK, kConfig.head_dim, S::kThreads>(
         smem_ + kStorage.k, rows_of(k, task_.keys, task_.kv_head) + task_.key * k.row_stride,
-        k.row_stride, task_.num_keys, p_.k_align, place_.thread);
+        k.row_stride, task_.num_keys, p_.k_align, place.thread);
     load_rows<S::kBlockK, kConfig.value_dim, S::kThreads>(
         smem_ + kStorage.v, rows_of(v, task_.keys, task_.kv_head) + task_.key * v.row_stride,
-        v.row_stride, task_.num_keys, p_.v_align, place_.thread);
+        v.row_stride, task_.num_keys, p_.v_align, place.thread);
   }
   // What has two slots, into `slot`: its last readers passed the barrier at the head of the current tile.
   FA4_DEVICE void load_double(Step step, u32 slot) const {
@@ -63,7 +63,7 @@ class KeyTile {
     if (kConfig.dout_stages == 2) load_dout(step, slot);
     load_row_values<S>(smem_ + kStorage.row_lse + slot * kStorage.row_bytes,
                        smem_ + kStorage.row_delta + slot * kStorage.row_bytes, p_,
-                       step.slot(p_, task_), place_.thread);
+                       step.slot(p_, task_), ptx::tid_x());
   }
   // What has one slot: every warp is done with Q and dO of the tile before.
   FA4_DEVICE void load_single(Step step) const {
@@ -72,42 +72,42 @@ class KeyTile {
   }
   FA4_DEVICE void load_q(Step step, u32 slot) const {
     load_query_rows<S, kConfig.head_dim>(q_smem(slot), p_.problem.q, p_.q_align, task_, step,
-                                         place_.thread);
+                                         ptx::tid_x());
   }
   FA4_DEVICE void load_dout(Step step, u32 slot) const {
     load_query_rows<S, kConfig.value_dim>(dout_smem(slot), p_.dout, p_.dout_align, task_, step,
-                                          place_.thread);
+                                          ptx::tid_x());
   }
 
-  FA4_DEVICE void query_tile(Step step, Step next, u32 slot, bool has_next,
-                             const u8* smem_generic) {
+  FA4_DEVICE void query_tile(Step step, u32 slot, bool has_next, const u8* smem_generic) {
+    const Place<S> place;
     // After it: this tile's copies are there for all, and all have left the tile before.
     ptx::cp_async_wait_group<0>();
     __syncthreads();
-    if (has_next) load_double(next, slot ^ 1);
+    if (has_next) load_double(step.next(task_), slot ^ 1);
     ptx::cp_async_commit_group();
 
     u32 p_regs[S::kScoreM][S::kScoreN * 2][2], ds_regs[S::kScoreM][S::kScoreN * 2][2];
     const float* row_values =
         reinterpret_cast<const float*>(smem_generic + kStorage.row_lse + slot * kStorage.row_bytes);
-    scores(step, slot, row_values + place_.score_query, p_regs, ds_regs);
-    store_packed<S::kBlockQ>(smem_ + kStorage.ds, ds_regs, place_.score_key, place_.score_query,
-                             place_.lane);
+    scores(step, slot, row_values + place.score_query, p_regs, ds_regs);
+    store_packed<S::kBlockQ>(smem_ + kStorage.ds, ds_regs, place.score_key, place.score_query,
+                             place.lane);
     if constexpr (S::kScoresInRegisters) {
       add_gradients(slot, from_registers(p_regs), from_registers(ds_regs));
       __syncthreads();  // dS of all warps is in SMEM
     } else {
-      store_packed<S::kBlockQ>(smem_ + kStorage.p, p_regs, place_.score_key, place_.score_query,
-                               place_.lane);
+      store_packed<S::kBlockQ>(smem_ + kStorage.p, p_regs, place.score_key, place.score_query,
+                               place.lane);
       __syncthreads();  // P and dS of all warps are in SMEM
-      const u32 row = place_.grad_key + place_.row_of_rows(), chunk = place_.chunk_of_rows();
+      const u32 row = place.grad_key + place.row_of_rows(), chunk = place.chunk_of_rows();
       const LaneOffset<S::kBlockQ> p(smem_ + kStorage.p, row, chunk);
       const LaneOffset<S::kBlockQ> ds(smem_ + kStorage.ds, row, chunk);
       add_gradients(slot, from_rows(p), from_rows(ds));
     }
     if constexpr (!kBothDouble) {
       __syncthreads();  // all are done with Q and dO
-      if (has_next) load_single(next);
+      if (has_next) load_single(step.next(task_));
       ptx::cp_async_commit_group();
     }
     query_gradient(step);
@@ -117,9 +117,10 @@ class KeyTile {
   template <u32 kM, u32 kN>
   FA4_DEVICE void scores(Step step, u32 slot, const float* row_lse, u32 (&p_regs)[kM][kN][2],
                          u32 (&ds_regs)[kM][kN][2]) const {
-    const u32 key_row = place_.score_key + place_.row_of_rows();
-    const u32 query_row = place_.score_query + place_.row_of_columns();
-    const u32 key_chunk = place_.chunk_of_rows(), query_chunk = place_.chunk_of_columns();
+    const Place<S> place;
+    const u32 key_row = place.score_key + place.row_of_rows();
+    const u32 query_row = place.score_query + place.row_of_columns();
+    const u32 key_chunk = place.chunk_of_rows(), query_chunk = place.chunk_of_columns();
     const u32 query = step.tile * S::kBlockQ;
     const u32 last_query = min(query + S::kBlockQ, task_.queries.length) - 1;
 
@@ -128,47 +129,47 @@ class KeyTile {
     add_rows_by_rows<kType>(s, LaneOffset<S::kDim>(smem_ + kStorage.k, key_row, key_chunk),
                             LaneOffset<S::kDim>(q_smem(slot), query_row, query_chunk));
     probabilities<kType, kConfig.softcap != 0>(
-        s, p_regs, scale_, row_lse, place_.lane,
+        s, p_regs, scale_, row_lse, place.lane,
         needs_mask(task_.window, task_.key, S::kBlockK, query, last_query),
-        TileMask(task_.window, task_.key, query), place_.score_key, place_.score_query);
+        TileMask(task_.window, task_.key, query), place.score_key, place.score_query);
 
     float dp[kM][kN][4];
     clear(dp);
     add_rows_by_rows<kType>(dp, LaneOffset<S::kValueDim>(smem_ + kStorage.v, key_row, key_chunk),
                             LaneOffset<S::kValueDim>(dout_smem(slot), query_row, query_chunk));
     constexpr u32 kToDelta = (kStorage.row_delta - kStorage.row_lse) / 4;
-    score_gradients<kType>(s, dp, ds_regs, row_lse + kToDelta, place_.lane);
+    score_gradients<kType>(s, dp, ds_regs, row_lse + kToDelta, place.lane);
   }
 
   // dV += P^T dO, dK += dS^T Q.
   template <class LoadP, class LoadDs>
   FA4_DEVICE void add_gradients(u32 slot, LoadP load_p, LoadDs load_ds) {
+    const Place<S> place;
     constexpr u32 kSteps = S::kBlockQ / 16;
-    const u32 row = place_.row_of_rows(), chunk = place_.chunk_of_rows() + place_.grad_block * 2;
+    const u32 row = place.row_of_rows(), chunk = place.chunk_of_rows() + place.grad_block * 2;
     add_by_columns<kType, kSteps, S::kGradDimWarps>(
-        dv_, load_p, LaneOffset<S::kValueDim>(dout_smem(slot), row, chunk), place_.grad_block);
+        dv_, load_p, LaneOffset<S::kValueDim>(dout_smem(slot), row, chunk), place.grad_block);
     add_by_columns<kType, kSteps, S::kGradDimWarps>(
-        dk_, load_ds, LaneOffset<S::kDim>(q_smem(slot), row, chunk), place_.grad_block);
+        dk_, load_ds, LaneOffset<S::kDim>(q_smem(slot), row, chunk), place.grad_block);
   }
 
   // dQ of the tile from dS and K, added to the sums of all key tiles.
   FA4_DEVICE void query_gradient(Step step) const {
+    const Place<S> place;
     float dq[S::kDqM][S::kDqBlocks * 2][4];
     clear(dq);
-    const LaneOffset<S::kBlockQ> ds(smem_ + kStorage.ds, place_.row_of_columns(),
-                                    place_.chunk_of_columns() + place_.dq_query / 8);
-    const LaneOffset<S::kDim> k(smem_ + kStorage.k, place_.row_of_rows(),
-                                place_.chunk_of_rows() + place_.dq_block * 2);
-    add_by_columns<kType, S::kBlockK / 16, S::kDqDimWarps>(dq, from_columns(ds), k,
-                                                           place_.dq_block);
-    add_to_sums<kConfig>(p_, step.slot(p_, task_), task_.split, place_, dq);
+    const LaneOffset<S::kBlockQ> ds(smem_ + kStorage.ds, place.row_of_columns(),
+                                    place.chunk_of_columns() + place.dq_query / 8);
+    const LaneOffset<S::kDim> k(smem_ + kStorage.k, place.row_of_rows(),
+                                place.chunk_of_rows() + place.dq_block * 2);
+    add_by_columns<kType, S::kBlockK / 16, S::kDqDimWarps>(dq, from_columns(ds), k, place.dq_block);
+    add_to_sums<kConfig>(p_, step.slot(p_, task_), task_.split, place, dq);
   }
 
   const Sm80BackwardParams& p_;
   const Task& task_;
   u32 smem_;
   ScoreScale scale_;
-  Place<S> place_;
   float dk_[S::kGradM][S::kGradBlocks * 2][4];
   float dv_[S::kGradM][S::kGradValueBlocks * 2][4];
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "abi/sm80_backward_storage.h"
+#include "ptx/thread.h"
 
 namespace fa4::sm80::backward {
 
@@ -44,7 +45,7 @@ struct Shape {
   static_assert(!kScoresInRegisters || kGradDimWarps == 1, "a warp keeps the keys of its P and dS");
 };
 
-// Who a thread is in each of the products.
+// Who a thread is in each of the products. Made anew in each step of a tile: see ptx/thread.h.
 template <class S>
 struct Place {
   u32 thread, lane;
@@ -53,7 +54,7 @@ struct Place {
   u32 dq_query, dq_block;      // first query and first block of columns of its dQ
 
   FA4_DEVICE Place() {
-    thread = threadIdx.x;
+    thread = ptx::tid_x();
     lane = thread % 32;
     const u32 warp = thread / 32;
     score_key = warp % S::kScoreKeyWarps * S::kScoreM * 16;

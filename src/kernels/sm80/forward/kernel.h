@@ -4,29 +4,13 @@
 #pragma once
 
 #include "sm80/forward/output.h"
+#include "sm80/forward/share.h"
 #include "sm80/forward/storage.h"
 #include "sm80/forward/values.h"
 #include "sm80/forward/work.h"
 #include "tile/load.h"
 
 namespace fa4::sm80::forward {
-
-// The blocks of keys that are this CTA's.
-template <Sm80ForwardConfig config>
-FA4_DEVICE void take_share(BlockRange& range, const Sm80ForwardParams& p, u32 split) {
-  if constexpr (config.split) {
-    if (p.split_keys) {
-      const u32 blocks = p.split_keys / config.block_keys;
-      range.first = max(range.first, split * blocks);
-      range.end = min(range.end, (split + 1) * blocks);
-    } else {
-      const u32 share = ceil_div(range.end - range.first, p.num_splits);
-      range.first += split * share;
-      range.end = min(range.end, range.first + share);
-    }
-    range.end = max(range.end, range.first);
-  }
-}
 
 template <Sm80ForwardConfig config>
 FA4_DEVICE auto key_rows(const Sm80ForwardParams& p, const RowsParam& tensor,
@@ -76,7 +60,7 @@ FA4_DEVICE void kernel(const Sm80ForwardParams& p) {
     const u32 last_row = min(tile_row + G::kBlockRows, counting_rows) - 1;
     blocks = visible_blocks<config.block_keys>(window, query_of<config>(p, tile_row),
                                                query_of<config>(p, last_row));
-    take_share<config>(blocks, p, work.split);
+    take_share<config.split, config.block_keys>(blocks, p, work.split);
   }
 
   const u32 q_smem = ptx::smem_address(smem.inputs.q);
