@@ -16,6 +16,21 @@ Status plan_problem(const fa4_problem* source, fa4_pass pass_code, Ready ready,
   return make_plan(checked, pass, ready, plan);
 }
 
+Status find_artifact(const fa4_plan& plan, size_t kernel, const char* kind,
+                     const std::string** bytes) {
+  const std::lock_guard lock(plan.artifacts_mutex);
+  const std::pair<size_t, std::string> name(kernel, kind);
+  auto found = plan.artifacts.find(name);
+  if (found == plan.artifacts.end()) {
+    std::string made;
+    FA4_RETURN_IF_ERROR(
+        plan.plan.backend->artifact(plan.problem, plan.plan.blueprint, kernel, kind, &made));
+    found = plan.artifacts.emplace(name, std::move(made)).first;
+  }
+  *bytes = &found->second;
+  return {};
+}
+
 }  // namespace
 
 Status read_pass(fa4_pass pass, Pass* result) {
@@ -32,6 +47,7 @@ Status make_plan(const CheckedProblem& checked, Pass pass, Ready ready,
   auto made = std::make_unique<fa4_plan>();
   made->pass = pass;
   made->request = checked.request;
+  made->problem = checked.problem;
   FA4_RETURN_IF_ERROR(
       plan::choose(checked.problem, pass, checked.request, backends(), &made->plan));
   if (ready == Ready::Yes) {
@@ -70,6 +86,21 @@ void fa4_plan_destroy(fa4_plan* plan) { delete plan; }
 
 const char* fa4_plan_describe(const fa4_plan* plan) {
   return plan == nullptr ? nullptr : plan->description.c_str();
+}
+
+fa4_status fa4_plan_artifact(const fa4_plan* plan, size_t kernel, const char* kind,
+                             const void** data, size_t* size) {
+  return fa4::api::guarded([&]() -> fa4::Status {
+    if (plan == nullptr) return fa4::invalid_argument("plan is null");
+    if (kind == nullptr || data == nullptr || size == nullptr) {
+      return fa4::invalid_argument("kind, data and size must not be null");
+    }
+    const std::string* bytes = nullptr;
+    FA4_RETURN_IF_ERROR(fa4::api::find_artifact(*plan, kernel, kind, &bytes));
+    *data = bytes->data();
+    *size = bytes->size();
+    return {};
+  });
 }
 
 size_t fa4_plan_workspace_size(const fa4_plan* plan) {

@@ -2,7 +2,9 @@
 // The one opaque handle of the API.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -13,8 +15,12 @@ struct fa4_plan {
   fa4::Pass pass;
   fa4::plan::Plan plan;
   fa4::plan::Request request;
+  fa4::Problem problem;  // without data
   std::vector<fa4::api::Fact> facts;
   std::string description;
+
+  mutable std::mutex artifacts_mutex;
+  mutable std::map<std::pair<size_t, std::string>, std::string> artifacts;  // that were asked for
 };
 
 namespace fa4::api {
