@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/sm80.h"
 
+#include "plan/sm80_backward.h"
 #include "plan/sm80_forward.h"
 
 namespace fa4::plan {
@@ -18,12 +19,13 @@ class Sm80 final : public KernelFamily {
       return unsupported("the device has compute capability {}; kernel \"sm80\" needs 80",
                          device.compute_capability);
     }
-    if (pass == Pass::Backward) return unsupported("kernel \"sm80\" serves the forward only");
-    return supports_forward(problem, device);
+    return pass == Pass::Forward ? supports_forward(problem, device)
+                                 : supports_backward(problem, device);
   }
 
-  FamilyPlan prepare(const Problem& problem, Pass, const DeviceFacts& device) const override {
-    return prepare_forward(problem, device);
+  FamilyPlan prepare(const Problem& problem, Pass pass, const DeviceFacts& device) const override {
+    return pass == Pass::Forward ? prepare_forward(problem, device)
+                                 : prepare_backward(problem, device);
   }
 
   std::vector<Launch> forward_launches(const Problem& problem, const FamilyPlan& plan,
@@ -32,9 +34,10 @@ class Sm80 final : public KernelFamily {
     return plan::forward_launches(problem, plan, device, tensors, workspace);
   }
 
-  std::vector<Launch> backward_launches(const Problem&, const FamilyPlan&, const DeviceFacts&,
-                                        const BackwardTensors&, void*) const override {
-    return {};
+  std::vector<Launch> backward_launches(const Problem& problem, const FamilyPlan& plan,
+                                        const DeviceFacts& device, const BackwardTensors& tensors,
+                                        void* workspace) const override {
+    return plan::backward_launches(problem, plan, device, tensors, workspace);
   }
 };
 

@@ -33,8 +33,8 @@ struct TileMask {
   i32 num_keys;
 
   FA4_DEVICE TileMask(const KeyWindow& window, u32 key, u32 query)
-      : begin(near(query + window.begin_offset - key)),
-        end(near(query + window.end_offset - key)),
+      : begin(near(i64{query} + window.begin_offset - key)),
+        end(near(i64{query} + window.end_offset - key)),
         num_keys(near(i64{window.length} - key)) {}
 
   FA4_DEVICE static i32 near(i64 offset) {

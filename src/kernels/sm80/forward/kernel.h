@@ -3,6 +3,7 @@
 // them. README.md shows the schedule.
 #pragma once
 
+#include "ptx/registers.h"
 #include "sm80/forward/output.h"
 #include "sm80/forward/share.h"
 #include "sm80/forward/storage.h"
@@ -46,7 +47,7 @@ FA4_DEVICE void kernel(const Sm80ForwardParams& p) {
   Storage<config>& smem = *reinterpret_cast<Storage<config>*>(dynamic_smem);
 
   if (blockIdx.x >= p.work_items) return write_rows_of_no_sequence<config>(p);
-  const Work work = find_work<config>(p, blockIdx.x);
+  const Work work = find_work<config>(p, ptx::ctaid_x());
   const SequenceRows queries = find_queries(p.problem, work.batch);
   const SequenceRows keys = find_keys(p.problem, work.batch);
   const u32 group = config.packed_heads ? p.group.value : 1;
@@ -91,7 +92,8 @@ FA4_DEVICE void kernel(const Sm80ForwardParams& p) {
         TileLoader<config.block_keys, config.head_dim, config.k_copy_bytes, G::kThreads>;
     using VLoader =
         TileLoader<config.block_keys, config.value_columns, config.v_copy_bytes, G::kThreads>;
-    const auto load_block = [&](u32 block, u32 slot) {
+    const auto load_block = [&](u32 block) {
+      const u32 slot = block % kSm80ForwardStages;
       KLoader::load(k_smem + slot * kKBytes, k_rows, block * config.block_keys, keys.length);
       VLoader::load(v_smem + slot * kVBytes, v_rows, block * config.block_keys, keys.length,
                     columns);
@@ -100,19 +102,19 @@ FA4_DEVICE void kernel(const Sm80ForwardParams& p) {
 
     TileLoader<G::kBlockRows, config.head_dim, config.q_copy_bytes, G::kThreads>::load(
         q_smem, query_rows<config>(p, queries, work), tile_row, counting_rows);
-    load_block(blocks.end - 1, 0);
+    load_block(blocks.end - 1);
 
     QFragments<config> q(q_smem + warp_row * G::QLayout::kPitchBytes);
     const LaneOffset<G::kHeadDim> k_place(k_smem, lane % 8 + lane / 16 * 8, lane / 8 % 2);
     const LaneOffset<G::kValueDim> v_place(v_smem, lane % 16, lane / 16);
     ScoreTile<config> scores;
-    u32 slot = 0;
-    for (u32 block = blocks.end; block-- > blocks.first; slot ^= 1) {
+    for (u32 block = blocks.end; block-- > blocks.first;) {
       ptx::cp_async_wait_group<0>();
       __syncthreads();  // The block is in SMEM, and the other slot has been read by all.
-      if (block > blocks.first) load_block(block - 1, slot ^ 1);
+      if (block > blocks.first) load_block(block - 1);
       if (block + 1 == blocks.end) q.load_all();
 
+      const u32 slot = block % kSm80ForwardStages;
       LaneOffset<G::kHeadDim> k_block = k_place;
       LaneOffset<G::kValueDim> v_block = v_place;
       k_block.move(slot * kKBytes);
@@ -126,7 +128,9 @@ FA4_DEVICE void kernel(const Sm80ForwardParams& p) {
       multiply_p_v<config>(o, scores, softmax, v_block);
     }
   }
-  finish<config>(p, queries, tile_row, work.head, work.slice, work.split, softmax, o,
+  // Found again, so that the loop need not hold them.
+  const Work again = find_work<config>(p, ptx::ctaid_x());
+  finish<config>(p, find_queries(p.problem, again.batch), again, softmax, o,
                  ptx::smem_address(smem.out));
 }
 

@@ -5,6 +5,7 @@
 
 #include "ptx/memory.h"
 #include "sm80/forward/softmax.h"
+#include "sm80/forward/work.h"
 #include "tile/element.h"
 #include "tile/sequence.h"
 
@@ -101,11 +102,13 @@ FA4_DEVICE void store_partial(const Sm80ForwardParams& p, float* out, const Tile
 }
 
 template <Sm80ForwardConfig config>
-FA4_DEVICE void finish(const Sm80ForwardParams& p, const SequenceRows& queries, u32 tile_row,
-                       u32 head, u32 slice, u32 split, Softmax<config>& softmax,
+FA4_DEVICE void finish(const Sm80ForwardParams& p, const SequenceRows& queries, const Work& work,
+                       Softmax<config>& softmax,
                        Tile8 (&o)[config.row_tiles][Geometry<config>::kValueDim / 8],
                        u32 out_smem) {
   using G = Geometry<config>;
+  const u32 head = work.head, slice = work.slice, split = work.split;
+  const u32 tile_row = work.tile * G::kBlockRows;
   const u32 group = config.packed_heads ? p.group.value : 1;
   const u32 tensor_rows = queries.rows * group, counting_rows = queries.length * group;
   const u32 first_column = slice * config.value_columns;
