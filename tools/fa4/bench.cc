@@ -2,11 +2,10 @@
 // fa4 bench: time, throughput and memory of cases, for people and for scripts.
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "command_line.h"
+#include "cases.h"
 #include "files.h"
 #include "memory.h"
 #include "options.h"
@@ -29,28 +28,6 @@ struct Measured {
 
   double tflops() const { return flops / times.median() * 1e-9; }
 };
-
-// "#" begins a comment; each other line holds the options of one case.
-std::vector<CaseArguments> read_cases(const std::string& path, const CaseArguments& defaults) {
-  std::ifstream file(path);
-  if (!file) bad_input("--cases {} cannot be opened", path);
-  std::vector<CaseArguments> cases;
-  int number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    line = line.substr(0, line.find('#'));
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    if (line.back() == '\r') line.pop_back();
-    try {
-      cases.push_back(parse_case_line(line, defaults));
-      if (cases.back().shared.shape.empty()) bad_input("there is no --shape");
-    } catch (const Failure& failure) {
-      bad_input("{}:{}: {}", path, number, failure.what());
-    }
-  }
-  if (cases.empty()) bad_input("--cases {} holds no case", path);
-  return cases;
-}
 
 // The first run also pays for page faults and caches, and decides how many follow.
 template <class Work>
@@ -78,6 +55,9 @@ Times measure_on_device(const PassRun& run, DLDevice device, double min_time) {
 Measured run_case(const CaseArguments& arguments, double min_time) {
   if (arguments.shared.shape.empty())
     bad_input("bench needs --shape B,H,Hk,Sq,Sk,D[,Dv] or --cases FILE");
+  if (arguments.packed || arguments.page_size > 0) {
+    bad_input("--packed and --page-size belong to pack and dump; bench runs dense cases");
+  }
   const DenseShape shape = parse_shape(arguments.shared.shape);
   const ElementType type =
       parse_dtype(arguments.shared.dtype.empty() ? "fp32" : arguments.shared.dtype);

@@ -19,9 +19,10 @@ void add_shared_options(CLI::App* app, SharedOptions* shared) {
   app->add_option("--kernel", shared->kernel, "auto, or a name that fa4 info lists")
       ->capture_default_str()
       ->group(group);
-  app->add_option("--device", shared->device,
-                  "cuda:N, where the tensors are then put (backend gpu: cuda:0); for plan and dump also an "
-                  "architecture that is not here, sm_120")
+  app->add_option(
+         "--device", shared->device,
+         "cuda:N, where the tensors are then put (backend gpu: cuda:0); for plan and dump also an "
+         "architecture that is not here, sm_120")
       ->group(group);
   app->add_option("--dtype", shared->dtype, "fp32, bf16 or fp16 (fp64: backend reference)")
       ->group(group);
@@ -42,6 +43,9 @@ void add_shared_options(CLI::App* app, SharedOptions* shared) {
 void add_case_options(CLI::App* app, CaseArguments* arguments) {
   add_shared_options(app, &arguments->shared);
   app->add_option("--pass", arguments->pass, "forward or backward")->capture_default_str();
+  app->add_flag("--packed", arguments->packed, "pack and dump: B sequences behind one another");
+  app->add_option("--page-size", arguments->page_size, "pack and dump: keys and values in pages")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 20));
 }
 
 void add_info(CLI::App* app, Action* action) {

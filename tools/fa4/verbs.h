@@ -18,6 +18,8 @@ struct InfoArguments {
 struct CaseArguments {
   SharedOptions shared;
   std::string pass = "forward";
+  bool packed = false;    // of pack and dump: sequences of the shape behind one another
+  int64_t page_size = 0;  // of pack and dump: keys in pages
 };
 
 struct PlanArguments {
