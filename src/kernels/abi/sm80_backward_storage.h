@@ -12,12 +12,14 @@ constexpr u32 kFinishThreads = 256;
 constexpr u32 kPrepareThreads = 256;
 constexpr u32 kFragmentFloats = 128;  // a 16x8 accumulator of one warp
 
-constexpr u32 kTaskBytes = 256;  // room for Task of sm80/backward/walk.h
+constexpr u32 kTaskBytes = 128;  // room for Task of sm80/backward/walk.h
+constexpr u32 kStepBytes = 32;   // and for each of its Steps
+constexpr u32 kNumSteps = 4;
 
 // Byte offsets. K and V stay for a key tile, and their room takes dK and dV at its end, when nobody reads them any
 // more. Q, dO and the row values are rings; P^T and dS^T [block_k, block_q] are rewritten for each query tile.
 struct Storage {
-  u32 k, v, q, dout, p, ds, row_lse, row_delta, task;
+  u32 k, v, q, dout, p, ds, row_lse, row_delta, task, steps;
   u32 q_bytes, dout_bytes, row_bytes;  // of one slot
   u32 bytes;
 };
@@ -38,7 +40,8 @@ constexpr Storage storage_of(const Sm80BackwardConfig& config) {
   s.row_lse = s.p + (config.score_query_warps == 1 ? 0 : scores_bytes);
   s.row_delta = s.row_lse + 2 * s.row_bytes;
   s.task = s.row_delta + 2 * s.row_bytes;
-  s.bytes = s.task + kTaskBytes;
+  s.steps = s.task + kTaskBytes;
+  s.bytes = s.steps + kNumSteps * kStepBytes;
   return s;
 }
 

@@ -24,7 +24,14 @@ struct ScoreScale {
   float inner, outer;
 
   FA4_DEVICE explicit ScoreScale(const ProblemParams& p)
-      : inner(p.softcap > 0 ? p.scale / p.softcap : p.scale * kLog2E), outer(p.softcap * kLog2E) {}
+      : inner(p.softcap > 0 ? p.scale / p.softcap : p.scale * kLog2E), outer(p.softcap * kLog2E) {
+    // A scale of 0: so small that S does not count, and yet infinity, in a key that is masked, stays so.
+    constexpr float kNothing = 1e-30f;
+    if (p.softcap == 0 && inner == 0) inner = kNothing;
+  }
+
+  // The S whose exponential is 0.
+  FA4_DEVICE float masked() const { return inner < 0 ? -minus_infinity() : minus_infinity(); }
 };
 
 // The keys that the queries of a tile see, counted from the tile's first key and query.
@@ -55,42 +62,76 @@ FA4_DEVICE bool needs_mask(const KeyWindow& window, u32 key, u32 block_k, u32 qu
          window.end(query) < key + block_k;
 }
 
-// s becomes P (times the derivative of the softcap), `packed` P. `row_lse` is that of the warp's first query.
-template <ElementType kType, bool kSoftcap, u32 kM, u32 kN>
-FA4_DEVICE void probabilities(float (&s)[kM][kN][4], u32 (&packed)[kM][kN][2],
-                              const ScoreScale& scale, const float* row_lse, u32 lane, bool masked,
-                              const TileMask& mask, u32 key, u32 query) {
+// What a query does not see becomes `value`, whatever is there.
+template <u32 kM, u32 kN>
+FA4_DEVICE void mask_scores(float (&s)[kM][kN][4], float value, const TileMask& mask, u32 lane,
+                            u32 key, u32 query) {
+#pragma unroll
+  for (u32 j = 0; j < kN; ++j) {
+#pragma unroll
+    for (u32 i = 0; i < kM; ++i) {
+#pragma unroll
+      for (u32 e = 0; e < 4; ++e) {
+        const bool sees =
+            mask.sees(query + j * 8 + lane % 4 * 2 + e % 2, key + i * 16 + lane / 4 + e / 2 * 8);
+        s[i][j][e] = sees ? s[i][j][e] : value;
+      }
+    }
+  }
+}
+
+// s becomes P. `row_lse` is that of the warp's first query.
+template <u32 kM, u32 kN>
+FA4_DEVICE void probabilities(float (&s)[kM][kN][4], const ScoreScale& scale, const float* row_lse,
+                              u32 lane) {
 #pragma unroll
   for (u32 j = 0; j < kN; ++j) {
     const float2 lse = *reinterpret_cast<const float2*>(row_lse + j * 8 + lane % 4 * 2);
 #pragma unroll
     for (u32 i = 0; i < kM; ++i) {
-      float derivative[4];
 #pragma unroll
       for (u32 e = 0; e < 4; ++e) {
-        const float row = e % 2 ? lse.y : lse.x;
-        if constexpr (kSoftcap) {
-          const float x = s[i][j][e] * scale.inner;
-          s[i][j][e] = ptx::ex2(accurate_tanh(x) * scale.outer - row);
-          derivative[e] = tanh_derivative(x);
-        } else {
-          s[i][j][e] = ptx::ex2(s[i][j][e] * scale.inner - row);
-        }
+        s[i][j][e] = ptx::ex2(s[i][j][e] * scale.inner - (e % 2 ? lse.y : lse.x));
       }
-      if (masked) {
+    }
+  }
+}
+
+template <ElementType kType, u32 kM, u32 kN>
+FA4_DEVICE void pack_all(u32 (&packed)[kM][kN][2], const float (&values)[kM][kN][4]) {
 #pragma unroll
-        for (u32 e = 0; e < 4; ++e) {
-          const bool sees =
-              mask.sees(query + j * 8 + lane % 4 * 2 + e % 2, key + i * 16 + lane / 4 + e / 2 * 8);
-          s[i][j][e] = sees ? s[i][j][e] : 0;
-        }
-      }
-      packed[i][j][0] = pack<kType>(s[i][j][0], s[i][j][1]);
-      packed[i][j][1] = pack<kType>(s[i][j][2], s[i][j][3]);
-      if constexpr (kSoftcap) {
+  for (u32 i = 0; i < kM; ++i) {
 #pragma unroll
-        for (u32 e = 0; e < 4; ++e) s[i][j][e] *= derivative[e];
+    for (u32 j = 0; j < kN; ++j) {
+      packed[i][j][0] = pack<kType>(values[i][j][0], values[i][j][1]);
+      packed[i][j][1] = pack<kType>(values[i][j][2], values[i][j][3]);
+    }
+  }
+}
+
+// The same with a softcap: `packed` becomes P and s becomes P times the softcap's derivative, which tanh has to be at
+// hand for. What a query does not see is 0.
+template <ElementType kType, u32 kM, u32 kN>
+FA4_DEVICE void capped_probabilities(float (&s)[kM][kN][4], u32 (&packed)[kM][kN][2],
+                                     const ScoreScale& scale, const float* row_lse, u32 lane,
+                                     const TileMask& mask, u32 key, u32 query) {
+#pragma unroll
+  for (u32 j = 0; j < kN; ++j) {
+    const float2 lse = *reinterpret_cast<const float2*>(row_lse + j * 8 + lane % 4 * 2);
+#pragma unroll
+    for (u32 i = 0; i < kM; ++i) {
+      float p[4];
+#pragma unroll
+      for (u32 e = 0; e < 4; ++e) {
+        const float x = s[i][j][e] * scale.inner;
+        p[e] = ptx::ex2(accurate_tanh(x) * scale.outer - (e % 2 ? lse.y : lse.x));
+        if (!mask.sees(query + j * 8 + lane % 4 * 2 + e % 2, key + i * 16 + lane / 4 + e / 2 * 8)) {
+          p[e] = 0;
+        }
+        s[i][j][e] = p[e] * tanh_derivative(x);
       }
+      packed[i][j][0] = pack<kType>(p[0], p[1]);
+      packed[i][j][1] = pack<kType>(p[2], p[3]);
     }
   }
 }

@@ -50,35 +50,28 @@ struct Task {
 };
 static_assert(sizeof(Task) <= kTaskBytes);
 
-// One query tile of one head: what an iteration of the main loop is about.
-struct Step {
-  u32 head, tile;
+// One query tile of one head: what an iteration of the main loop is about. Steps lie in SMEM, in a ring: one thread
+// writes the step after next while all work on the current one and copy the next, so that nobody else multiplies
+// addresses.
+struct alignas(16) Step {
+  const u16* q;  // first row of the tile
+  const u16* dout;
+  i64 slot;  // among [heads, slots]
+  u32 query, head;
 
-  FA4_DEVICE Step next(const Task& task) const {
-    if (tile + 1 < task.end_tile) return {head, tile + 1};
-    return {head + 1, task.first_tile};
+  FA4_DEVICE static Step first_of(const Sm80BackwardParams& p, const Task& task, u32 head,
+                                  u32 block_q) {
+    const i64 query = i64{task.first_tile} * block_q;
+    return {rows_of(p.problem.q, task.queries, head) + query * p.problem.q.row_stride,
+            rows_of(p.dout, task.queries, head) + query * p.dout.row_stride,
+            head * p.num_slots + task.first_slot + task.first_tile, static_cast<u32>(query), head};
   }
-  // Its index among [heads, slots].
-  FA4_DEVICE i64 slot(const Sm80BackwardParams& p, const Task& task) const {
-    return head * p.num_slots + task.first_slot + tile;
+  FA4_DEVICE Step next(const Sm80BackwardParams& p, const Task& task, u32 block_q) const {
+    if (query + block_q >= task.end_tile * block_q) return first_of(p, task, head + 1, block_q);
+    return {q + block_q * p.problem.q.row_stride, dout + block_q * p.dout.row_stride, slot + 1,
+            query + block_q, head};
   }
 };
-
-// The step's rows of Q or dO.
-template <class S, u32 kDim>
-FA4_DEVICE void load_query_rows(u32 smem, const RowsParam& tensor, u32 align, const Task& task,
-                                Step step, u32 thread) {
-  const u32 query = step.tile * S::kBlockQ;
-  const u16* source = rows_of(tensor, task.queries, step.head) + query * tensor.row_stride;
-  load_rows<S::kBlockQ, kDim, S::kThreads>(smem, source, tensor.row_stride,
-                                           task.queries.length - query, align, thread);
-}
-
-template <class S>
-FA4_DEVICE void load_row_values(u32 lse_smem, u32 delta_smem, const Sm80BackwardParams& p, i64 slot,
-                                u32 thread) {
-  load_floats<S::kBlockQ>(lse_smem, p.row_lse + slot * S::kBlockQ, thread);
-  load_floats<S::kBlockQ>(delta_smem, p.row_delta + slot * S::kBlockQ, thread);
-}
+static_assert(sizeof(Step) == kStepBytes);
 
 }  // namespace fa4::sm80::backward
