@@ -283,14 +283,16 @@ void judge_candidate(const Case& item, const Inputs& inputs, Candidate* candidat
   }
 }
 
-void check_thread_counts(const Case& item, Inputs& inputs, Candidate* candidate, Outcome* outcome) {
+// With one thread; on a device, simply again.
+void check_second_run(const Case& item, Inputs& inputs, Candidate* candidate, Outcome* outcome) {
   Options options = item.options;
   options.num_threads = 1;
   Candidate again = run_candidate(item, inputs, options);
   for (const auto& [name, tensor] : tensors_of(candidate->results)) {
     if (same_bits(*tensor, result_named(again.results, name))) continue;
     outcome->passed = false;
-    outcome->report += fmt::format("  {}: one thread gives other bits\n", name);
+    outcome->report +=
+        fmt::format("  {}: a second run (on the host with one thread) gives other bits\n", name);
   }
 }
 
@@ -306,7 +308,7 @@ Outcome verify_case(const Case& item, const Inputs& inputs) {
     outcome.passed = false;
     outcome.report = "  " + candidate.trespass + "\n";
   }
-  if (item.check_threads) check_thread_counts(item, guarded, &candidate, &outcome);
+  if (item.check_threads) check_second_run(item, guarded, &candidate, &outcome);
   judge_candidate(item, inputs, &candidate, &outcome);
   return outcome;
 }
