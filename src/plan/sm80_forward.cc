@@ -98,12 +98,13 @@ u32 streams_per_group(const Problem& problem, const DeviceFacts& device, u32 str
   return static_cast<u32>(std::clamp<int64_t>(device.l2_bytes / 2 / bytes, 1, streams));
 }
 
-void choose_tile(const Problem& problem, const DeviceFacts& device, Details* details) {
+void choose_tile(const Problem& problem, const DeviceFacts& device,
+                 const std::optional<ForwardTile>& forced, Details* details) {
   Sm80ForwardConfig& config = details->config;
   config.head_dim = static_cast<u32>(problem.head_dim);
   config.value_dim = static_cast<u32>(problem.value_dim);
   config.value_columns = config.value_dim;
-  details->decode = choose_decode_tile(problem, device);
+  if (!forced) details->decode = choose_decode_tile(problem, device);
   if (details->decode) {
     config.packed_heads = 1;
     details->min_blocks = details->decode->min_blocks;
@@ -111,19 +112,22 @@ void choose_tile(const Problem& problem, const DeviceFacts& device, Details* det
     details->block_keys = kSm80DecodeBlockKeys;
     return;
   }
-  const ForwardTile tile = *choose_forward_tile(config.head_dim, config.value_dim, device);
+  const ForwardTile tile =
+      forced ? *forced : *choose_forward_tile(config.head_dim, config.value_dim, device);
   config.value_columns = tile.value_columns;
   config.warps = tile.warps;
   config.row_tiles = tile.row_tiles;
   config.block_keys = tile.block_keys;
   config.q_in_registers = tile.q_in_registers;
+  config.schedule = tile.schedule;
   details->min_blocks = tile.min_blocks;
   details->block_rows = tile.warps * tile.row_tiles * 16;
   details->block_keys = tile.block_keys;
   config.packed_heads = packs_heads(problem, details->block_rows);
 }
 
-Details plan_details(const Problem& problem, const DeviceFacts& device) {
+Details plan_details(const Problem& problem, const DeviceFacts& device,
+                     const std::optional<ForwardTile>& forced) {
   Details details;
   Sm80ForwardConfig& config = details.config;
   config.element = element_of(problem);
@@ -134,7 +138,7 @@ Details plan_details(const Problem& problem, const DeviceFacts& device) {
                   : problem.scale <= 0 ? Scores::Scaled
                                        : Scores::Plain;
   config.paged = problem.paged;
-  choose_tile(problem, device, &details);
+  choose_tile(problem, device, forced, &details);
 
   const int64_t group = problem.group();
   const int64_t rows = problem.seq_q * (config.packed_heads ? group : 1);
@@ -180,6 +184,7 @@ std::string forward_entry(const Sm80ForwardConfig& c) {
   if (c.value_columns != c.value_dim) name += fmt::format("_slice{}", c.value_columns);
   name += fmt::format("_m{}x{}_n{}", c.warps, c.row_tiles * 16, c.block_keys);
   if (c.q_in_registers) name += "_qreg";
+  if (c.schedule == Schedule::OneSlot) name += "_oneslot";
   if (c.packed_heads) name += "_group";
   return name + traits_of(c);
 }
@@ -206,6 +211,10 @@ const char* scores_text(Scores scores) {
   return "";
 }
 
+const char* schedule_text(Schedule schedule) {
+  return schedule == Schedule::TwoSlots ? "fa4::Schedule::TwoSlots" : "fa4::Schedule::OneSlot";
+}
+
 std::string copies_text(const Sm80ForwardConfig& c) {
   return fmt::format(
       ".q_copy_bytes = {}, .k_copy_bytes = {}, .v_copy_bytes = {}, .scores = {}, .paged = {}",
@@ -220,9 +229,10 @@ KernelSpec forward_kernel(const Details& details) {
           .config = fmt::format(
               "fa4::Sm80ForwardConfig{{.element = {}, .head_dim = {}, .value_dim = {}, "
               ".value_columns = {}, .warps = {}, .row_tiles = {}, .block_keys = {}, "
-              ".q_in_registers = {}, {}, .packed_heads = {}, .split = {}}}",
+              ".q_in_registers = {}, .schedule = {}, {}, .packed_heads = {}, .split = {}}}",
               element_text(c.element), c.head_dim, c.value_dim, c.value_columns, c.warps,
-              c.row_tiles, c.block_keys, c.q_in_registers, copies_text(c), c.packed_heads, c.split),
+              c.row_tiles, c.block_keys, c.q_in_registers, schedule_text(c.schedule),
+              copies_text(c), c.packed_heads, c.split),
           .params = "fa4::Sm80ForwardParams",
           .threads = c.warps * 32,
           .min_blocks = details.min_blocks,
@@ -304,9 +314,10 @@ Status supports_forward(const Problem& problem, const DeviceFacts& device) {
   return {};
 }
 
-FamilyPlan prepare_forward(const Problem& problem, const DeviceFacts& device) {
+FamilyPlan prepare_forward(const Problem& problem, const DeviceFacts& device,
+                           const std::optional<ForwardTile>& forced) {
   FamilyPlan plan;
-  const Details details = plan_details(problem, device);
+  const Details details = plan_details(problem, device, forced);
   const Sm80ForwardConfig& config = details.config;
   plan.kernels.push_back(details.decode ? decode_kernel(details) : forward_kernel(details));
   if (config.split) {

@@ -14,6 +14,7 @@ namespace fa4::plan {
 // What one CTA takes, and how many CTAs of it an SM holds.
 struct ForwardTile {
   u32 warps, row_tiles, block_keys, q_in_registers;
+  Schedule schedule;
   u32 value_columns;  // of Dv: all, or a slice
   u32 min_blocks;
 };
@@ -30,7 +31,9 @@ struct DecodeTile {
 std::optional<DecodeTile> choose_decode_tile(const Problem& problem, const DeviceFacts& device);
 
 Status supports_forward(const Problem& problem, const DeviceFacts& device);
-FamilyPlan prepare_forward(const Problem& problem, const DeviceFacts& device);
+// With a tile of the caller's, for measurements, in place of the table's and of the decode kernel.
+FamilyPlan prepare_forward(const Problem& problem, const DeviceFacts& device,
+                           const std::optional<ForwardTile>& forced = {});
 std::vector<Launch> forward_launches(const Problem& problem, const FamilyPlan& plan,
                                      const DeviceFacts& device, const ForwardTensors& tensors,
                                      void* workspace);

@@ -15,20 +15,27 @@ enum class Rate { Full, Any };
 
 struct Row {
   u32 warps, row_tiles, block_keys, q_in_registers, min_blocks;
+  Schedule schedule;
   u32 max_head_dim, max_value_dim;  // padded to 16
   bool slices;                      // a larger Dv is cut into slices, and S computed for each
   Rate rate;  // Full: where the tensor cores outrun SMEM, 32 rows per warp pay
 };
 
-constexpr std::array<Row, 8> kRows = {{
-    {4, 2, 64, 1, 2, 64, 64, false, Rate::Any},     // 48 KB at D 64, two CTAs everywhere
-    {8, 2, 64, 0, 1, 192, 128, false, Rate::Full},  // 128 KB at D 128
-    {8, 1, 64, 0, 1, 192, 192, false, Rate::Any},   // 96 KB at D 128, 144 KB at D 192
-    {8, 1, 32, 0, 1, 192, 192, false, Rate::Any},   // 96 KB at D 192
-    {4, 1, 32, 0, 2, 256, 256, false, Rate::Any},   // 96 KB at D 256
-    {4, 1, 32, 0, 1, 512, 256, true, Rate::Any},    // 160 KB at D 512
-    {2, 1, 16, 0, 1, 512, 256, true, Rate::Any},    // 80 KB at D 512
-    {1, 1, 16, 0, 1, 512, 128, true, Rate::Any},    // 56 KB at D 512
+constexpr Schedule kTwo = Schedule::TwoSlots, kOne = Schedule::OneSlot;
+
+constexpr std::array<Row, 10> kRows = {{
+    {4, 2, 128, 0, 2, kTwo, 64, 64, false,
+     Rate::Full},                                      // 80 KB at D 64, two CTAs on sm_80 and sm_90
+    {4, 2, 64, 1, 2, kTwo, 64, 64, false, Rate::Any},  // 48 KB at D 64, two CTAs everywhere
+    {4, 2, 64, 0, 2, kOne, 192, 128, false,
+     Rate::Full},  // 64 KB at D 128, 88 KB at D 192 and Dv 128
+    {8, 1, 64, 0, 1, kTwo, 192, 192, false, Rate::Any},  // 96 KB at D 128, 144 KB at D 192
+    {8, 1, 32, 0, 1, kTwo, 192, 192, false, Rate::Any},  // 96 KB at D 192
+    {4, 1, 64, 0, 2, kOne, 256, 256, false, Rate::Any},  // 96 KB at D 256
+    {4, 1, 32, 0, 1, kTwo, 256, 256, false, Rate::Any},
+    {4, 1, 32, 0, 1, kTwo, 512, 256, true, Rate::Any},  // 160 KB at D 512
+    {2, 1, 16, 0, 1, kTwo, 512, 256, true, Rate::Any},  // 80 KB at D 512
+    {1, 1, 16, 0, 1, kTwo, 512, 128, true, Rate::Any},  // 56 KB at D 512
 }};
 
 // GeForce and workstation parts issue a quarter of the MMAs per clock, beside the same shared memory.
@@ -57,11 +64,16 @@ std::optional<ForwardTile> choose_forward_tile(u32 head_dim, u32 value_dim,
                                                    .value_columns = columns,
                                                    .warps = row.warps,
                                                    .row_tiles = row.row_tiles,
-                                                   .block_keys = row.block_keys});
+                                                   .block_keys = row.block_keys,
+                                                   .schedule = row.schedule});
     if (bytes > device.smem_per_block_bytes) continue;
-    return ForwardTile{row.warps,      row.row_tiles,
-                       row.block_keys, row.q_in_registers,
-                       columns,        blocks_that_fit(row.min_blocks, bytes, device)};
+    return ForwardTile{.warps = row.warps,
+                       .row_tiles = row.row_tiles,
+                       .block_keys = row.block_keys,
+                       .q_in_registers = row.q_in_registers,
+                       .schedule = row.schedule,
+                       .value_columns = columns,
+                       .min_blocks = blocks_that_fit(row.min_blocks, bytes, device)};
   }
   return std::nullopt;
 }

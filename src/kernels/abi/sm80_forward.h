@@ -15,6 +15,12 @@ enum class Scores : u32 {
   Capped,  // scaled, then c * tanh(S / c)
 };
 
+// How blocks of keys arrive; sm80/forward/README.md shows both schedules.
+enum class Schedule : u32 {
+  TwoSlots,  // K and V of the next block while this one is computed
+  OneSlot,  // V while S is computed, the next K during P V: half the SMEM, for larger blocks or more CTAs
+};
+
 // Everything that changes the code and nothing else. Masks do not: blocks that need one are found at run time.
 struct Sm80ForwardConfig {
   ElementType element = ElementType::BFloat16;
@@ -25,7 +31,8 @@ struct Sm80ForwardConfig {
   u32 row_tiles = 2;        // of 16 rows, per warp
   u32 block_keys = 64;      // keys of one step
   u32 q_in_registers = 0;   // 1: the fragments of Q stay there; 0: they are read at every step
-  u32 q_copy_bytes = 16;    // 16, 8 or 4: cp.async of that size; 2: through registers
+  Schedule schedule = Schedule::TwoSlots;
+  u32 q_copy_bytes = 16;  // 16, 8 or 4: cp.async of that size; 2: through registers
   u32 k_copy_bytes = 16;
   u32 v_copy_bytes = 16;
   Scores scores = Scores::Plain;
@@ -34,16 +41,18 @@ struct Sm80ForwardConfig {
   u32 split = 0;         // 1: results are partial, for any/combine.h
 };
 
-constexpr u32 kSm80ForwardStages =
-    2;  // blocks of K and V in SMEM: one is read while the next arrives
+// Blocks of K and of V in SMEM.
+constexpr u32 sm80_forward_slots(Schedule schedule) {
+  return schedule == Schedule::OneSlot ? 1 : 2;
+}
 
 // SMEM of one CTA: sizeof(sm80::forward::Storage<config>), which checks it.
 constexpr u32 sm80_forward_smem_bytes(const Sm80ForwardConfig& config) {
   const u32 rows = config.warps * config.row_tiles * 16;
   const u32 head_dim = padded_dim(config.head_dim), value_dim = padded_dim(config.value_columns);
-  const u32 inputs =
-      tile_bytes(rows, head_dim) + kSm80ForwardStages * (tile_bytes(config.block_keys, head_dim) +
-                                                         tile_bytes(config.block_keys, value_dim));
+  const u32 inputs = tile_bytes(rows, head_dim) + sm80_forward_slots(config.schedule) *
+                                                      (tile_bytes(config.block_keys, head_dim) +
+                                                       tile_bytes(config.block_keys, value_dim));
   const u32 out = tile_bytes(rows, value_dim);
   return inputs > out ? inputs : out;
 }

@@ -5,6 +5,7 @@
 
 #include "ptx/cp_async.h"
 #include "ptx/memory.h"
+#include "ptx/thread.h"
 #include "tile/rows.h"
 #include "tile/swizzle.h"
 
@@ -75,7 +76,8 @@ struct TileLoader {
       load<StridedRows>(tile_smem, rows, first, limit, columns);
     } else {
       constexpr u32 kRowStep = kThreads / kChunks;
-      const u32 row = threadIdx.x / kChunks, chunk = threadIdx.x % kChunks;
+      const u32 thread = ptx::tid_x();
+      const u32 row = thread / kChunks, chunk = thread % kChunks;
       const u32 elements = elements_of(chunk, columns);
       const u16* source = rows.at(first + row) + chunk * kChunkElements;
       const i64 step = kRowStep * rows.stride;

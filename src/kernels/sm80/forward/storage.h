@@ -10,10 +10,11 @@ namespace fa4::sm80::forward {
 template <Sm80ForwardConfig config>
 struct Storage {
   using G = Geometry<config>;
+  static constexpr u32 kSlots = sm80_forward_slots(config.schedule);
   struct Inputs {
     alignas(kTileAlignment) u8 q[G::QLayout::bytes(G::kBlockRows)];
-    alignas(kTileAlignment) u8 k[kSm80ForwardStages][G::KLayout::bytes(config.block_keys)];
-    alignas(kTileAlignment) u8 v[kSm80ForwardStages][G::VLayout::bytes(config.block_keys)];
+    alignas(kTileAlignment) u8 k[kSlots][G::KLayout::bytes(config.block_keys)];
+    alignas(kTileAlignment) u8 v[kSlots][G::VLayout::bytes(config.block_keys)];
   };
   union {
     Inputs inputs;
