@@ -248,8 +248,11 @@ TEST(Info, ListsBackendsAndKernels) {
   EXPECT_EQ(info["version"], fa4_version());
   EXPECT_GE(info["threads"], 1);
   EXPECT_EQ(info["devices"][0]["name"], "cpu");
-  ASSERT_EQ(info["backends"].size(), 3u);
-  EXPECT_EQ(info["backends"][0]["name"], "cpu");
+  ASSERT_EQ(info["backends"].size(), 4u);
+  EXPECT_EQ(info["backends"][0]["name"], "gpu");
+  EXPECT_EQ(info["backends"][1]["name"], "cpu");
+  EXPECT_NE(info["gpu"]["runs_here"].get<bool>(), info["gpu"].contains("reason"));
+  EXPECT_NE(info["gpu"]["nvrtc"].contains("path"), info["gpu"]["nvrtc"].contains("reason"));
   for (const Json& backend : info["backends"]) {
     for (const Json& kernel : backend["kernels"]) {
       EXPECT_NE(kernel["name"], "");
