@@ -87,10 +87,10 @@ INSTANTIATE_TEST_SUITE_P(Devices, Sm80ForwardPlanBudget,
                          testing::Values(std::pair{86, 99}, std::pair{89, 99}, std::pair{120, 99},
                                          std::pair{80, 163}, std::pair{90, 227}));
 
-TEST(Sm80ForwardPlan, TakesTallTilesWhereTheTensorCoresOutrunSharedMemory) {
-  const Problem problem = dense(1, 4096, 4096, 16, 16, 128, 128);
-  EXPECT_EQ(tile_of(prepare_forward(problem, h200()), "query_rows"), 256);
-  EXPECT_EQ(tile_of(prepare_forward(problem, device_of(89, 99)), "query_rows"), 128);
+TEST(Sm80ForwardPlan, GivesWarpsTwiceTheRowsWhereTheTensorCoresOutrunSharedMemory) {
+  EXPECT_EQ(choose_forward_tile(128, 128, h200())->row_tiles, 2u);
+  EXPECT_EQ(choose_forward_tile(128, 128, device_of(80, 163))->row_tiles, 2u);
+  EXPECT_EQ(choose_forward_tile(128, 128, device_of(89, 99))->row_tiles, 1u);
 }
 
 TEST(Sm80ForwardPlan, CutsValuesIntoSlicesThatCoverThem) {
