@@ -73,7 +73,6 @@ fa4_status one_shot(const fa4_problem* problem, const Tensors* tensors, void* st
   return guarded([&]() -> Status {
     CheckedProblem checked;
     FA4_RETURN_IF_ERROR(check_problem(problem, pass, Use::Run, &checked));
-    FA4_RETURN_IF_ERROR(refuse_stream(stream));  // after the device, which is the better reason
     PlanCache::Entry plan;
     FA4_RETURN_IF_ERROR(cached_plan(checked, pass, &plan));
     return run(*plan, checked, tensors, Workspace{.stream = stream, .one_shot = true});
