@@ -124,7 +124,6 @@ Status check_plan(const fa4_plan* plan, Pass pass, const fa4_problem* problem,
                             name_of(plan->pass), name_of(pass));
   }
   FA4_RETURN_IF_ERROR(check_problem(problem, pass, Use::Run, checked));
-  FA4_RETURN_IF_ERROR(refuse_stream(stream));
   if (checked->request.backend != plan->request.backend) {
     return invalid_argument("backend is \"{}\", but the plan was made for \"{}\"",
                             checked->request.backend, plan->request.backend);
