@@ -7,7 +7,7 @@ by a transformer of 3 layers, 4 heads of dim 32 and a context of 128. Both runs 
 see the same batches, so that their losses lie over each other until rounding tells them apart.
 
   pip install ".[torch]" matplotlib
-  python examples/python/train.py --steps 400 --plot docs/train.svg
+  python examples/python/train.py --steps 300 --plot docs/train.svg
 
 Prints both losses every 20 steps and their largest difference; --plot draws the curves.
 """
@@ -110,7 +110,7 @@ def plot(curves, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--plot", metavar="FILE.svg", help="draw both curves there")
     options = parser.parse_args()
     runs = {name: train(attend, options.steps) for name, attend in (("torch SDPA", attend_torch), ("fa4", attend_fa4))}
