@@ -3,6 +3,7 @@
 // tiles. Blocks are dealt to the three in this order; every sum is in a fixed order.
 #pragma once
 
+#include "ptx/ldmatrix.h"
 #include "sm80/backward/prepare.h"
 
 namespace fa4::sm80::backward {
