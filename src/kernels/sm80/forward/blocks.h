@@ -56,8 +56,10 @@ class BlockLoader {
         k_smem_ + block % kSlots * kKBytes, k_rows_, block * config.block_keys, limit_);
   }
   FA4_DEVICE void load_v(u32 block) const {
-    TileLoader<config.block_keys, config.value_columns, config.v_copy_bytes, G::kThreads>::load(
-        v_smem_ + block % kSlots * kVBytes, v_rows_, block * config.block_keys, limit_, columns_);
+    TileLoader<config.block_keys, config.value_columns, config.v_copy_bytes, G::kThreads,
+               config.value_columns != config.value_dim>::load(v_smem_ + block % kSlots * kVBytes,
+                                                               v_rows_, block * config.block_keys,
+                                                               limit_, columns_);
   }
 
  private:
