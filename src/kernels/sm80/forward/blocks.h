@@ -3,6 +3,7 @@
 // last to the first. README.md shows each as a table.
 #pragma once
 
+#include "ptx/registers.h"
 #include "ptx/thread.h"
 #include "sm80/forward/storage.h"
 #include "sm80/forward/values.h"
@@ -74,7 +75,7 @@ struct Warp {
   using G = Geometry<config>;
   using Loader = BlockLoader<config>;
   const Sm80ForwardParams& p;
-  const KeyWindow& window;
+  u32 length_q, length_k;
   const BlockRange& blocks;
   u32 tile_row;  // of the sequence
   QFragments<config> q;
@@ -97,6 +98,8 @@ struct Warp {
     if (block < blocks.plain_first || block >= blocks.plain_end) {
       const u32 thread = ptx::tid_x();
       const u32 row = tile_row + thread / 32 * G::kWarpRows + thread % 32 / 4;
+      // The window is made here, where it is seldom needed, and not kept through the loop.
+      const KeyWindow window(p.problem, length_q, ptx::opaque(length_k));
       mask<config>(scores, p, window, row, block * config.block_keys);
     }
   }

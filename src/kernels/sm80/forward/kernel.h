@@ -57,7 +57,8 @@ FA4_DEVICE void kernel(const Sm80ForwardParams& p) {
     const BlockLoader<config> loader(p, keys, work, k_smem, v_smem);
     Warp<config> warp{
         p,
-        window,
+        queries.length,
+        keys.length,
         blocks,
         tile_row,
         QFragments<config>(q_smem + threadIdx.x / 32 * G::kWarpRows * G::QLayout::kPitchBytes),
