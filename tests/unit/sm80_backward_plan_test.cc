@@ -164,7 +164,10 @@ TEST(Sm80BackwardPlan, DeterministicBlocksOfOneSplitShareNoSum) {
   problem = dense(64, 512, 16, 16, 128, 128);
   problem.deterministic = true;
   EXPECT_EQ(details_of(prepare_backward(problem, h200())).dq_splits, 1u);
-  problem.deterministic = false;
+  problem = dense(1, 65536, 1, 1, 128, 128);
+  problem.deterministic = true;
+  EXPECT_LE(details_of(prepare_backward(problem, h200())).dq_splits, 16u);
+  problem = dense(64, 512, 16, 16, 128, 128);
   const Sm80BackwardDetails free = details_of(prepare_backward(problem, h200()));
   EXPECT_EQ(free.dq_splits, 1u);
   EXPECT_EQ(free.key_tile_step, free.key_tiles);
