@@ -75,9 +75,8 @@ struct Warp {
   using G = Geometry<config>;
   using Loader = BlockLoader<config>;
   const Sm80ForwardParams& p;
-  u32 length_q, length_k;
+  u32 tile_row, length_q, length_k;
   const BlockRange& blocks;
-  u32 tile_row;  // of the sequence
   QFragments<config> q;
   u32 k_smem, v_smem;
 
@@ -95,13 +94,24 @@ struct Warp {
   FA4_DEVICE void score(ScoreTile<config>& scores, u32 block) {
     multiply_q_k<config>(scores, q, k_of(block));
     transform<config>(scores, p);
-    if (block < blocks.plain_first || block >= blocks.plain_end) {
-      const u32 thread = ptx::tid_x();
-      const u32 row = tile_row + thread / 32 * G::kWarpRows + thread % 32 / 4;
-      // The window is made here, where it is seldom needed, and not kept through the loop.
-      const KeyWindow window(p.problem, length_q, ptx::opaque(length_k));
-      mask<config>(scores, p, window, row, block * config.block_keys);
+    if (block < blocks.plain_first || block >= blocks.plain_end) mask_edge(scores, block);
+  }
+
+  // Where O is the larger part of the registers, what a mask needs is found again, seldom as that is; where S is,
+  // there is no room for that here, and it is kept through the loop.
+  static constexpr bool kKeepsPlace = config.block_keys > G::kValueDim;
+
+  FA4_DEVICE void mask_edge(ScoreTile<config>& scores, u32 block) const {
+    u32 first = tile_row, queries = length_q;
+    if constexpr (!kKeepsPlace) {
+      const Work work = find_work<config>(p, ptx::ctaid_x());
+      first = work.tile * G::kBlockRows;
+      queries = find_queries(p.problem, work.batch).length;
     }
+    const KeyWindow window(p.problem, queries, ptx::opaque(length_k));
+    const u32 thread = ptx::tid_x();
+    const u32 row = first + thread / 32 * G::kWarpRows + thread % 32 / 4;
+    mask<config>(scores, p, window, row, block * config.block_keys);
   }
 };
 

@@ -55,15 +55,9 @@ FA4_DEVICE void kernel(const Sm80ForwardParams& p) {
     TileLoader<G::kBlockRows, config.head_dim, config.q_copy_bytes, G::kThreads>::load(
         q_smem, query_rows<config>(p, queries, work), tile_row, counting_rows);
     const BlockLoader<config> loader(p, keys, work, k_smem, v_smem);
-    Warp<config> warp{
-        p,
-        queries.length,
-        keys.length,
-        blocks,
-        tile_row,
-        QFragments<config>(q_smem + threadIdx.x / 32 * G::kWarpRows * G::QLayout::kPitchBytes),
-        k_smem,
-        v_smem};
+    Warp<config> warp{p,           tile_row, queries.length,
+                      keys.length, blocks,   QFragments<config>(q_smem),
+                      k_smem,      v_smem};
     if constexpr (config.schedule == Schedule::TwoSlots) {
       walk_two_slots(warp, loader, softmax, o);
     } else {
