@@ -16,6 +16,8 @@ namespace kernels = fa4::sm80::backward;
 
 constexpr int64_t kMaxDim = 256;
 constexpr int64_t kMaxBlocks = (int64_t{1} << 31) - 1;
+constexpr int kVectorReductionsSince = 90;  // red.v4.f32
+constexpr int64_t kMaxSplits = 16;          // copies of the dQ sums: 4 bytes per element of q each
 constexpr int64_t kWaves = 3;  // of blocks, before the heads of a group are left to one block
 
 struct Tile {
@@ -52,14 +54,18 @@ Sm80BackwardConfig config_of(const Tile& tile, const Problem& problem, const Dev
           .q_stages = tile.q_stages,
           .dout_stages = tile.dout_stages,
           .softcap = problem.softcap > 0,
-          .vector_reductions = device.compute_capability >= 90};
+          .vector_reductions = device.compute_capability >= kVectorReductionsSince};
 }
 
 std::optional<Tile> choose_tile(const Problem& problem, const DeviceFacts& device) {
   const int64_t dim = std::max(problem.head_dim, problem.value_dim);
   for (const Tile& tile : kTiles) {
     const Sm80BackwardConfig config = config_of(tile, problem, device);
-    if (dim <= tile.max_dim && kernels::storage_of(config).bytes <= device.smem_per_block_bytes) {
+    // With tanh added, ptxas 13.0 has no room for P and dS beside dK and dV on sm_80 to sm_89: it would spill.
+    const bool spills = tile.score_query_warps == 1 && config.softcap != 0 &&
+                        device.compute_capability < kVectorReductionsSince;
+    if (dim <= tile.max_dim && !spills &&
+        kernels::storage_of(config).bytes <= device.smem_per_block_bytes) {
       return tile;
     }
   }
@@ -79,7 +85,7 @@ uint32_t choose_head_chunks(int64_t group, int64_t blocks, int64_t wanted) {
 // with few tiles. A further copy of the sums costs about 2 % (written, read).
 uint32_t choose_splits(int64_t key_tiles, int64_t blocks, int64_t resident) {
   const int64_t most =
-      std::min(std::max<int64_t>(1, key_tiles), std::max<int64_t>(1, 2 * resident / blocks));
+      std::clamp<int64_t>(std::min(key_tiles, 2 * resident / blocks), 1, kMaxSplits);
   const auto cost = [&](int64_t splits) {
     return ceil_div_wide(blocks * splits, resident) * ceil_div_wide(key_tiles, splits) *
            (50 + splits);

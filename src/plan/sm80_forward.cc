@@ -99,6 +99,13 @@ u32 streams_per_group(const Problem& problem, const DeviceFacts& device, u32 str
   return static_cast<u32>(std::clamp<int64_t>(device.l2_bytes / 2 / bytes, 1, streams));
 }
 
+ForwardTraits traits_of(const Sm80ForwardConfig& config) {
+  const bool wide = config.q_copy_bytes + config.k_copy_bytes + config.v_copy_bytes == 48;
+  const bool whole = is_swizzled(config.head_dim) && is_swizzled(config.value_dim);
+  return wide && whole && !config.paged && config.scores == Scores::Plain ? ForwardTraits::Plain
+                                                                          : ForwardTraits::Other;
+}
+
 void choose_tile(const Problem& problem, const DeviceFacts& device,
                  const std::optional<ForwardTile>& forced, Details* details) {
   Sm80ForwardConfig& config = details->config;
@@ -114,7 +121,8 @@ void choose_tile(const Problem& problem, const DeviceFacts& device,
     return;
   }
   const ForwardTile tile =
-      forced ? *forced : *choose_forward_tile(config.head_dim, config.value_dim, device);
+      forced ? *forced
+             : *choose_forward_tile(config.head_dim, config.value_dim, traits_of(config), device);
   config.value_columns = tile.value_columns;
   config.warps = tile.warps;
   config.row_tiles = tile.row_tiles;
@@ -191,7 +199,7 @@ CombineParams combine_params(const Problem& problem, const Details& details,
 Status supports_forward(const Problem& problem, const DeviceFacts& device) {
   FA4_RETURN_IF_ERROR(supports_sizes(problem));
   if (!choose_forward_tile(static_cast<u32>(problem.head_dim), static_cast<u32>(problem.value_dim),
-                           device)) {
+                           ForwardTraits::Other, device)) {
     return unsupported(
         "no tile for head dims {} and {} fits the {} bytes of shared memory that {} gives a block",
         problem.head_dim, problem.value_dim, device.smem_per_block_bytes, device.arch);

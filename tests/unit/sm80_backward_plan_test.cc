@@ -109,6 +109,17 @@ TEST(Sm80BackwardPlan, ChoosesTilesBySharedMemory) {
   EXPECT_EQ(block_k(256, 99), 32u);
 }
 
+TEST(Sm80BackwardPlan, AvoidsTheTileThatSpillsWithSoftcap) {
+  Problem problem = dense(1, 4096, 8, 8, 64, 64);
+  problem.softcap = 30;
+  for (const auto& [capability, smem_kb] : {std::pair{80, 163}, {86, 99}, {89, 99}}) {
+    const FamilyPlan plan = prepare_backward(problem, device_of(capability, smem_kb));
+    EXPECT_EQ(details_of(plan).config.score_query_warps, 2u) << capability;
+  }
+  const FamilyPlan plan = prepare_backward(problem, device_of(120, 99));
+  EXPECT_EQ(details_of(plan).config.score_query_warps, 1u);
+}
+
 TEST(Sm80BackwardPlan, SaysWhyItDeclines) {
   const auto reason = [](const Problem& problem, const DeviceFacts& device) {
     const Status status = supports_backward(problem, device);
@@ -153,7 +164,10 @@ TEST(Sm80BackwardPlan, DeterministicBlocksOfOneSplitShareNoSum) {
   problem = dense(64, 512, 16, 16, 128, 128);
   problem.deterministic = true;
   EXPECT_EQ(details_of(prepare_backward(problem, h200())).dq_splits, 1u);
-  problem.deterministic = false;
+  problem = dense(1, 65536, 1, 1, 128, 128);
+  problem.deterministic = true;
+  EXPECT_LE(details_of(prepare_backward(problem, h200())).dq_splits, 16u);
+  problem = dense(64, 512, 16, 16, 128, 128);
   const Sm80BackwardDetails free = details_of(prepare_backward(problem, h200()));
   EXPECT_EQ(free.dq_splits, 1u);
   EXPECT_EQ(free.key_tile_step, free.key_tiles);

@@ -19,6 +19,8 @@ class KeyTile {
   // SMEM's pipe from feeding the tensor core; before the first tile it is 0. Measured on an H100, S 4096, full: from
   // 299 to 315 TFLOP/s at 128 columns, from 229 to 268 at 256. At 64, with two blocks per SM, 296 became 291.
   static constexpr bool kDelayDq = !S::kScoresInRegisters;
+  static constexpr bool kSpillsWithoutBranches =
+      S::kScoresInRegisters && kConfig.vector_reductions == 0;
   static constexpr bool kBothDouble = kConfig.q_stages == 2 && kConfig.dout_stages == 2;
 
  public:
@@ -176,6 +178,9 @@ class KeyTile {
                             LaneOffset<S::kValueDim>(dout_smem(slot), query_row, query_chunk),
                             [&](u32 step_idx) {
                               if constexpr (kConfig.softcap != 0) return;
+                              // Never true. On sm_80 to sm_89 ptxas would load so many steps ahead that it
+                              // spills; a branch stops it.
+                              if (kSpillsWithoutBranches && p_.query_tiles == 0) return;
                               constexpr u32 kSteps = S::kValueDim / 16;
 #pragma unroll
                               for (u32 j = share_of(kN, step_idx, kSteps);

@@ -3,6 +3,7 @@
 // last to the first. README.md shows each as a table.
 #pragma once
 
+#include "ptx/registers.h"
 #include "ptx/thread.h"
 #include "sm80/forward/storage.h"
 #include "sm80/forward/values.h"
@@ -56,8 +57,10 @@ class BlockLoader {
         k_smem_ + block % kSlots * kKBytes, k_rows_, block * config.block_keys, limit_);
   }
   FA4_DEVICE void load_v(u32 block) const {
-    TileLoader<config.block_keys, config.value_columns, config.v_copy_bytes, G::kThreads>::load(
-        v_smem_ + block % kSlots * kVBytes, v_rows_, block * config.block_keys, limit_, columns_);
+    TileLoader<config.block_keys, config.value_columns, config.v_copy_bytes, G::kThreads,
+               config.value_columns != config.value_dim>::load(v_smem_ + block % kSlots * kVBytes,
+                                                               v_rows_, block * config.block_keys,
+                                                               limit_, columns_);
   }
 
  private:
@@ -72,9 +75,8 @@ struct Warp {
   using G = Geometry<config>;
   using Loader = BlockLoader<config>;
   const Sm80ForwardParams& p;
-  const KeyWindow& window;
+  u32 tile_row, length_q, length_k;
   const BlockRange& blocks;
-  u32 tile_row;  // of the sequence
   QFragments<config> q;
   u32 k_smem, v_smem;
 
@@ -92,11 +94,24 @@ struct Warp {
   FA4_DEVICE void score(ScoreTile<config>& scores, u32 block) {
     multiply_q_k<config>(scores, q, k_of(block));
     transform<config>(scores, p);
-    if (block < blocks.plain_first || block >= blocks.plain_end) {
-      const u32 thread = ptx::tid_x();
-      const u32 row = tile_row + thread / 32 * G::kWarpRows + thread % 32 / 4;
-      mask<config>(scores, p, window, row, block * config.block_keys);
+    if (block < blocks.plain_first || block >= blocks.plain_end) mask_edge(scores, block);
+  }
+
+  // Where O is the larger part of the registers, what a mask needs is found again, seldom as that is; where S is,
+  // there is no room for that here, and it is kept through the loop.
+  static constexpr bool kKeepsPlace = config.block_keys > G::kValueDim;
+
+  FA4_DEVICE void mask_edge(ScoreTile<config>& scores, u32 block) const {
+    u32 first = tile_row, queries = length_q;
+    if constexpr (!kKeepsPlace) {
+      const Work work = find_work<config>(p, ptx::ctaid_x());
+      first = work.tile * G::kBlockRows;
+      queries = find_queries(p.problem, work.batch).length;
     }
+    const KeyWindow window(p.problem, queries, ptx::opaque(length_k));
+    const u32 thread = ptx::tid_x();
+    const u32 row = first + thread / 32 * G::kWarpRows + thread % 32 / 4;
+    mask<config>(scores, p, window, row, block * config.block_keys);
   }
 };
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ptx/ldmatrix.h"
+#include "ptx/thread.h"
 #include "sm80/forward/config.h"
 #include "tile/element.h"
 #include "tile/mask.h"
@@ -17,24 +18,30 @@ struct QFragments {
   using G = Geometry<config>;
   static constexpr u32 kKept = config.q_in_registers ? G::kDimSteps : 1;
   u32 r[kKept][config.row_tiles][4];
-  LaneOffset<G::kHeadDim> place;
+  u32 q_smem;  // of the tile
 
-  // `q_smem` is the first row of this warp.
-  FA4_DEVICE explicit QFragments(u32 q_smem)
-      : place(q_smem, threadIdx.x % 16, threadIdx.x % 32 / 16) {}
+  FA4_DEVICE explicit QFragments(u32 q_tile_smem) : q_smem(q_tile_smem) {}
 
-  FA4_DEVICE void load_step(u32 step, u32 slot) {
+  // Of this lane in its warp's rows; made anew for every block, since registers are scarcer.
+  FA4_DEVICE LaneOffset<G::kHeadDim> place() const {
+    const u32 thread = ptx::tid_x(), lane = thread % 32;
+    const u32 warp_row = thread / 32 % config.warps * G::kWarpRows;
+    return {q_smem + warp_row * G::QLayout::kPitchBytes, lane % 16, lane / 16};
+  }
+
+  FA4_DEVICE void load_step(const LaneOffset<G::kHeadDim>& from, u32 step, u32 slot) {
 #pragma unroll
     for (u32 i = 0; i < config.row_tiles; ++i) {
-      ptx::ldmatrix_x4(r[slot][i], place.at(i * 16, step * 2));
+      ptx::ldmatrix_x4(r[slot][i], from.at(i * 16, step * 2));
     }
   }
 
   // Once, when Q is in SMEM.
   FA4_DEVICE void load_all() {
     if constexpr (config.q_in_registers) {
+      const LaneOffset<G::kHeadDim> from = place();
 #pragma unroll
-      for (u32 step = 0; step < G::kDimSteps; ++step) load_step(step, step);
+      for (u32 step = 0; step < G::kDimSteps; ++step) load_step(from, step, step);
     }
   }
 };
@@ -57,10 +64,11 @@ FA4_DEVICE void multiply_q_k(ScoreTile<config>& scores, QFragments<config>& q,
       for (u32 e = 0; e < 4; ++e) scores.s[i][j][e] = 0;
     }
   }
+  const LaneOffset<G::kHeadDim> q_place = q.place();
 #pragma unroll
   for (u32 step = 0; step < G::kDimSteps; ++step) {
     const u32 slot = config.q_in_registers ? step : 0;
-    if constexpr (!config.q_in_registers) q.load_step(step, 0);
+    if constexpr (!config.q_in_registers) q.load_step(q_place, step, 0);
 #pragma unroll
     for (u32 pair = 0; pair < G::kKeySteps; ++pair) {
       u32 k[4];
