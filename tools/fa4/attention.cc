@@ -129,7 +129,8 @@ DLDevice device_of(const Options& options) {
   const char* const end = device.data() + device.size();
   const auto [stopped, error] = std::from_chars(device.data() + kCuda.size(), end, index);
   if (error != std::errc() || stopped != end || index < 0) {
-    bad_input("--device is {}; it must be cpu, cuda:N or, for plan, an architecture", printable(device));
+    bad_input("--device is {}; it must be cpu, cuda:N or, for plan, an architecture",
+              printable(device));
   }
   return {kDLCUDA, index};
 }
