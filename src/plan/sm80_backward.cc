@@ -16,6 +16,7 @@ namespace kernels = fa4::sm80::backward;
 
 constexpr int64_t kMaxDim = 256;
 constexpr int64_t kMaxBlocks = (int64_t{1} << 31) - 1;
+constexpr int kVectorReductionsSince = 90;  // red.v4.f32
 constexpr int64_t kWaves = 3;  // of blocks, before the heads of a group are left to one block
 
 struct Tile {
@@ -30,11 +31,11 @@ struct Tile {
 constexpr Tile kTiles[] = {
     {64, 32, 128, 4, 1, 1, 2, 2, 2,
      2},  // 59 KB: 99 KB parts hold one block, the others two or more
-    {128, 64, 128, 8, 2, 2, 4, 2, 2, 1},  // 162 KB: sm_80, sm_90
+    {128, 64, 128, 8, 2, 4, 4, 2, 2, 1},  // 162 KB: sm_80, sm_90
     {128, 64, 64, 8, 2, 4, 4, 1, 1, 1},   // 82 KB
     {192, 64, 64, 8, 2, 4, 4, 2, 2, 1},   // 162 KB
     {192, 32, 64, 8, 2, 4, 4, 1, 1, 1},   // 82 KB
-    {256, 64, 64, 8, 2, 4, 2, 2, 2, 1},   // 210 KB: sm_90
+    {256, 64, 64, 8, 2, 4, 4, 2, 2, 1},   // 210 KB: sm_90
     {256, 64, 64, 8, 2, 4, 4, 1, 1, 1},   // 146 KB: sm_80
     {256, 32, 32, 4, 2, 4, 4, 2, 1, 1},   // 85 KB
 };
@@ -52,14 +53,18 @@ Sm80BackwardConfig config_of(const Tile& tile, const Problem& problem, const Dev
           .q_stages = tile.q_stages,
           .dout_stages = tile.dout_stages,
           .softcap = problem.softcap > 0,
-          .vector_reductions = device.compute_capability >= 90};
+          .vector_reductions = device.compute_capability >= kVectorReductionsSince};
 }
 
 std::optional<Tile> choose_tile(const Problem& problem, const DeviceFacts& device) {
   const int64_t dim = std::max(problem.head_dim, problem.value_dim);
   for (const Tile& tile : kTiles) {
     const Sm80BackwardConfig config = config_of(tile, problem, device);
-    if (dim <= tile.max_dim && kernels::storage_of(config).bytes <= device.smem_per_block_bytes) {
+    // With tanh added, ptxas 13.0 has no room for P and dS beside dK and dV on sm_80 to sm_89: it would spill.
+    const bool spills = tile.score_query_warps == 1 && config.softcap != 0 &&
+                        device.compute_capability < kVectorReductionsSince;
+    if (dim <= tile.max_dim && !spills &&
+        kernels::storage_of(config).bytes <= device.smem_per_block_bytes) {
       return tile;
     }
   }
@@ -73,6 +78,22 @@ uint32_t choose_head_chunks(int64_t group, int64_t blocks, int64_t wanted) {
   int64_t chunks = 1;
   while (chunks < group && (group % chunks != 0 || blocks * chunks < wanted)) ++chunks;
   return static_cast<uint32_t>(chunks);
+}
+
+// Among how many blocks the key tiles of a head are divided when each has sums of its own: few rounds of blocks, each
+// with few tiles. A further copy of the sums costs about 2 % (written, read).
+uint32_t choose_splits(int64_t key_tiles, int64_t blocks, int64_t resident) {
+  const int64_t most =
+      std::min(std::max<int64_t>(1, key_tiles), std::max<int64_t>(1, 2 * resident / blocks));
+  const auto cost = [&](int64_t splits) {
+    return ceil_div_wide(blocks * splits, resident) * ceil_div_wide(key_tiles, splits) *
+           (50 + splits);
+  };
+  int64_t best = 1;
+  for (int64_t splits = 2; splits <= most; ++splits) {
+    if (cost(splits) < cost(best)) best = splits;
+  }
+  return static_cast<uint32_t>(best);
 }
 
 Sm80BackwardDetails decide(const Problem& problem, const DeviceFacts& device, const Tile& tile) {
@@ -89,9 +110,7 @@ Sm80BackwardDetails decide(const Problem& problem, const DeviceFacts& device, co
     // Blocks of a split add to sums of their own, in the order of the key tiles.
     details.head_chunks = choose_head_chunks(problem.group(), kv_blocks, resident);
     const int64_t blocks = std::max<int64_t>(1, kv_blocks * details.head_chunks);
-    const int64_t splits = std::clamp<int64_t>(ceil_div_wide(resident, blocks), 1,
-                                               std::max<int64_t>(1, details.key_tiles));
-    details.key_tile_step = details.dq_splits = static_cast<uint32_t>(splits);
+    details.key_tile_step = details.dq_splits = choose_splits(details.key_tiles, blocks, resident);
   } else {
     details.head_chunks =
         choose_head_chunks(problem.group(), kv_blocks * details.key_tiles, kWaves * resident);
@@ -139,8 +158,8 @@ std::string name_of_config(const Sm80BackwardConfig& c) {
   return fmt::format("{}_d{}_v{}_q{}_k{}_w{}_g{}{}{}_s{}{}{}{}",
                      c.type == ElementType::BFloat16 ? "bf16" : "fp16", c.head_dim, c.value_dim,
                      c.block_q, c.block_k, c.warps, c.score_query_warps, c.grad_dim_warps,
-                     c.dq_dim_warps, c.q_stages, c.dout_stages,
-                     c.softcap ? "_softcap" : "", c.vector_reductions ? "_red4" : "");
+                     c.dq_dim_warps, c.q_stages, c.dout_stages, c.softcap ? "_softcap" : "",
+                     c.vector_reductions ? "_red4" : "");
 }
 
 std::string text_of(const Sm80BackwardConfig& c) {

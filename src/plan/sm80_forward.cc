@@ -7,6 +7,7 @@
 #include <any>
 #include <optional>
 
+#include "plan/sm80_forward_specs.h"
 #include "plan/sm80_params.h"
 
 namespace fa4::plan {
@@ -98,6 +99,13 @@ u32 streams_per_group(const Problem& problem, const DeviceFacts& device, u32 str
   return static_cast<u32>(std::clamp<int64_t>(device.l2_bytes / 2 / bytes, 1, streams));
 }
 
+ForwardTraits traits_of(const Sm80ForwardConfig& config) {
+  const bool wide = config.q_copy_bytes + config.k_copy_bytes + config.v_copy_bytes == 48;
+  const bool whole = is_swizzled(config.head_dim) && is_swizzled(config.value_dim);
+  return wide && whole && !config.paged && config.scores == Scores::Plain ? ForwardTraits::Plain
+                                                                          : ForwardTraits::Other;
+}
+
 void choose_tile(const Problem& problem, const DeviceFacts& device,
                  const std::optional<ForwardTile>& forced, Details* details) {
   Sm80ForwardConfig& config = details->config;
@@ -113,7 +121,8 @@ void choose_tile(const Problem& problem, const DeviceFacts& device,
     return;
   }
   const ForwardTile tile =
-      forced ? *forced : *choose_forward_tile(config.head_dim, config.value_dim, device);
+      forced ? *forced
+             : *choose_forward_tile(config.head_dim, config.value_dim, traits_of(config), device);
   config.value_columns = tile.value_columns;
   config.warps = tile.warps;
   config.row_tiles = tile.row_tiles;
@@ -156,114 +165,6 @@ Details plan_details(const Problem& problem, const DeviceFacts& device,
   return details;
 }
 
-const char* element_name(ElementType element) {
-  return element == ElementType::BFloat16 ? "bf16" : "fp16";
-}
-
-// What both kernels have in their names, after the tile.
-std::string traits_of(const Sm80ForwardConfig& c) {
-  std::string name;
-  if (c.q_copy_bytes + c.k_copy_bytes + c.v_copy_bytes != 48) {
-    name += fmt::format("_copy{}_{}_{}", c.q_copy_bytes, c.k_copy_bytes, c.v_copy_bytes);
-  }
-  if (c.scores == Scores::Scaled) name += "_scaled";
-  if (c.scores == Scores::Capped) name += "_softcap";
-  if (c.paged) name += "_paged";
-  if (c.split) name += "_split";
-  return name;
-}
-
-std::string dims_of(const Sm80ForwardConfig& c) {
-  std::string name = fmt::format("{}_d{}", element_name(c.element), c.head_dim);
-  if (c.value_dim != c.head_dim) name += fmt::format("_v{}", c.value_dim);
-  return name;
-}
-
-std::string forward_entry(const Sm80ForwardConfig& c) {
-  std::string name = "fa4_sm80_forward_" + dims_of(c);
-  if (c.value_columns != c.value_dim) name += fmt::format("_slice{}", c.value_columns);
-  name += fmt::format("_m{}x{}_n{}", c.warps, c.row_tiles * 16, c.block_keys);
-  if (c.q_in_registers) name += "_qreg";
-  if (c.schedule == Schedule::OneSlot) name += "_oneslot";
-  if (c.packed_heads) name += "_group";
-  return name + traits_of(c);
-}
-
-std::string decode_entry(const Sm80ForwardConfig& c, const DecodeTile& tile) {
-  return fmt::format("fa4_sm80_decode_{}_m{}_s{}{}", dims_of(c), tile.row_tiles * 16, tile.depth,
-                     traits_of(c));
-}
-
-const char* element_text(ElementType element) {
-  return element == ElementType::BFloat16 ? "fa4::ElementType::BFloat16"
-                                          : "fa4::ElementType::Float16";
-}
-
-const char* scores_text(Scores scores) {
-  switch (scores) {
-    case Scores::Plain:
-      return "fa4::Scores::Plain";
-    case Scores::Scaled:
-      return "fa4::Scores::Scaled";
-    case Scores::Capped:
-      return "fa4::Scores::Capped";
-  }
-  return "";
-}
-
-const char* schedule_text(Schedule schedule) {
-  return schedule == Schedule::TwoSlots ? "fa4::Schedule::TwoSlots" : "fa4::Schedule::OneSlot";
-}
-
-std::string copies_text(const Sm80ForwardConfig& c) {
-  return fmt::format(
-      ".q_copy_bytes = {}, .k_copy_bytes = {}, .v_copy_bytes = {}, .scores = {}, .paged = {}",
-      c.q_copy_bytes, c.k_copy_bytes, c.v_copy_bytes, scores_text(c.scores), c.paged);
-}
-
-KernelSpec forward_kernel(const Details& details) {
-  const Sm80ForwardConfig& c = details.config;
-  return {.entry = forward_entry(c),
-          .header = "sm80/forward/kernel.h",
-          .function = "fa4::sm80::forward::kernel",
-          .config = fmt::format(
-              "fa4::Sm80ForwardConfig{{.element = {}, .head_dim = {}, .value_dim = {}, "
-              ".value_columns = {}, .warps = {}, .row_tiles = {}, .block_keys = {}, "
-              ".q_in_registers = {}, .schedule = {}, {}, .packed_heads = {}, .split = {}}}",
-              element_text(c.element), c.head_dim, c.value_dim, c.value_columns, c.warps,
-              c.row_tiles, c.block_keys, c.q_in_registers, schedule_text(c.schedule),
-              copies_text(c), c.packed_heads, c.split),
-          .params = "fa4::Sm80ForwardParams",
-          .threads = c.warps * 32,
-          .min_blocks = details.min_blocks,
-          .smem_bytes = details.smem_bytes};
-}
-
-KernelSpec decode_kernel(const Details& details) {
-  const Sm80DecodeConfig c = decode_config(details);
-  return {.entry = decode_entry(details.config, *details.decode),
-          .header = "sm80/decode/kernel.h",
-          .function = "fa4::sm80::decode::kernel",
-          .config =
-              fmt::format("fa4::Sm80DecodeConfig{{.element = {}, .head_dim = {}, .value_dim = {}, "
-                          ".row_tiles = {}, .depth = {}, .q_in_registers = {}, {}, .split = {}}}",
-                          element_text(c.element), c.head_dim, c.value_dim, c.row_tiles, c.depth,
-                          c.q_in_registers, copies_text(details.config), c.split),
-          .params = "fa4::Sm80ForwardParams",
-          .threads = kSm80DecodeWarps * 32,
-          .min_blocks = details.min_blocks,
-          .smem_bytes = details.smem_bytes};
-}
-
-KernelSpec combine_kernel(ElementType element) {
-  return {.entry = fmt::format("fa4_combine_{}", element_name(element)),
-          .header = "any/combine.h",
-          .function = "fa4::any::combine",
-          .config = fmt::format("fa4::CombineConfig{{.element = {}}}", element_text(element)),
-          .params = "fa4::CombineParams",
-          .threads = kCombineWarps * 32};
-}
-
 struct PartialSizes {
   size_t lse_bytes = 0, out_bytes = 0;
   explicit PartialSizes(const Problem& problem, u32 num_splits) {
@@ -298,7 +199,7 @@ CombineParams combine_params(const Problem& problem, const Details& details,
 Status supports_forward(const Problem& problem, const DeviceFacts& device) {
   FA4_RETURN_IF_ERROR(supports_sizes(problem));
   if (!choose_forward_tile(static_cast<u32>(problem.head_dim), static_cast<u32>(problem.value_dim),
-                           device)) {
+                           ForwardTraits::Other, device)) {
     return unsupported(
         "no tile for head dims {} and {} fits the {} bytes of shared memory that {} gives a block",
         problem.head_dim, problem.value_dim, device.smem_per_block_bytes, device.arch);
@@ -319,9 +220,10 @@ FamilyPlan prepare_forward(const Problem& problem, const DeviceFacts& device,
   FamilyPlan plan;
   const Details details = plan_details(problem, device, forced);
   const Sm80ForwardConfig& config = details.config;
-  plan.kernels.push_back(details.decode ? decode_kernel(details) : forward_kernel(details));
+  plan.kernels.push_back(details.decode ? decode_spec(decode_config(details), details.min_blocks)
+                                        : forward_spec(config, details.min_blocks));
   if (config.split) {
-    plan.kernels.push_back(combine_kernel(config.element));
+    plan.kernels.push_back(combine_spec(config.element));
     const PartialSizes sizes(problem, details.num_splits);
     plan.workspace_bytes = sizes.lse_bytes + sizes.out_bytes;
   }

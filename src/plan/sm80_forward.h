@@ -19,8 +19,12 @@ struct ForwardTile {
   u32 min_blocks;
 };
 
+// Plain: 16-byte copies of contiguous rows, dims that are multiples of 64 and scores that need no transform. Anything
+// else takes registers for addresses or arithmetic.
+enum class ForwardTraits { Plain, Other };
+
 // The first row of the table that serves these head dims within the device's shared memory.
-std::optional<ForwardTile> choose_forward_tile(u32 head_dim, u32 value_dim,
+std::optional<ForwardTile> choose_forward_tile(u32 head_dim, u32 value_dim, ForwardTraits traits,
                                                const DeviceFacts& device);
 
 // The forward of few rows: null where there are more, or where nothing fits.

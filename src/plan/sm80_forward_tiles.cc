@@ -14,28 +14,34 @@ constexpr int64_t kReservedBytes = 1024;  // of shared memory, by the system, pe
 enum class Rate { Full, Any };
 
 struct Row {
-  u32 warps, row_tiles, block_keys, q_in_registers, min_blocks;
+  u32 warps, row_tiles, block_keys, q_in_registers;
   Schedule schedule;
+  u32 min_blocks;                   // per SM; where they do not fit, the row does not serve
   u32 max_head_dim, max_value_dim;  // padded to 16
   bool slices;                      // a larger Dv is cut into slices, and S computed for each
+  bool tight;                       // no register to spare: for ForwardTraits::Plain alone
   Rate rate;  // Full: where the tensor cores outrun SMEM, 32 rows per warp pay
 };
 
 constexpr Schedule kTwo = Schedule::TwoSlots, kOne = Schedule::OneSlot;
 
-constexpr std::array<Row, 10> kRows = {{
-    {4, 2, 128, 0, 2, kTwo, 64, 64, false,
-     Rate::Full},                                      // 80 KB at D 64, two CTAs on sm_80 and sm_90
-    {4, 2, 64, 1, 2, kTwo, 64, 64, false, Rate::Any},  // 48 KB at D 64, two CTAs everywhere
-    {4, 2, 64, 0, 2, kOne, 192, 128, false,
-     Rate::Full},  // 64 KB at D 128, 88 KB at D 192 and Dv 128
-    {8, 1, 64, 0, 1, kTwo, 192, 192, false, Rate::Any},  // 96 KB at D 128, 144 KB at D 192
-    {8, 1, 32, 0, 1, kTwo, 192, 192, false, Rate::Any},  // 96 KB at D 192
-    {4, 1, 64, 0, 2, kOne, 256, 256, false, Rate::Any},  // 96 KB at D 256
-    {4, 1, 32, 0, 1, kTwo, 256, 256, false, Rate::Any},
-    {4, 1, 32, 0, 1, kTwo, 512, 256, true, Rate::Any},  // 160 KB at D 512
-    {2, 1, 16, 0, 1, kTwo, 512, 256, true, Rate::Any},  // 80 KB at D 512
-    {1, 1, 16, 0, 1, kTwo, 512, 128, true, Rate::Any},  // 56 KB at D 512
+// The first row that fits serves. Measured on an H100, see src/kernels/sm80/forward/README.md; rows of other
+// devices are chosen by the same bounds, unmeasured.
+constexpr std::array<Row, 14> kRows = {{
+    {4, 2, 128, 0, kTwo, 2, 64, 64, false, true, Rate::Full},    // 80 KB at D 64
+    {4, 2, 64, 1, kTwo, 2, 64, 64, false, false, Rate::Any},     // 48 KB at D 64
+    {4, 2, 64, 0, kTwo, 2, 128, 128, false, true, Rate::Full},   // 96 KB at D 128
+    {4, 2, 64, 0, kOne, 2, 128, 128, false, true, Rate::Full},   // 64 KB at D 128
+    {4, 2, 48, 0, kTwo, 2, 128, 128, false, false, Rate::Full},  // 80 KB at D 128
+    {4, 2, 48, 0, kOne, 2, 192, 128, false, false, Rate::Full},  // 78 KB at D 192 and Dv 128
+    {8, 1, 64, 0, kTwo, 1, 192, 192, false, false, Rate::Any},   // 96 KB at D 128, 144 KB at D 192
+    {8, 1, 32, 0, kTwo, 1, 192, 192, false, false, Rate::Any},   // 96 KB at D 192
+    {4, 1, 64, 0, kOne, 2, 256, 256, false, false, Rate::Any},   // 96 KB at D 256
+    {8, 1, 64, 0, kOne, 1, 256, 256, false, false, Rate::Any},   // 128 KB at D 256
+    {4, 1, 64, 0, kOne, 1, 256, 256, false, false, Rate::Any},   // 96 KB at D 256
+    {4, 1, 32, 0, kTwo, 1, 512, 256, true, false, Rate::Any},    // 160 KB at D 512
+    {2, 1, 16, 0, kTwo, 1, 512, 256, true, false, Rate::Any},    // 80 KB at D 512
+    {1, 1, 16, 0, kTwo, 1, 512, 128, true, false, Rate::Any},    // 56 KB at D 512
 }};
 
 // GeForce and workstation parts issue a quarter of the MMAs per clock, beside the same shared memory.
@@ -44,16 +50,17 @@ bool has_full_rate(const DeviceFacts& device) {
          device.compute_capability == 100;
 }
 
-u32 blocks_that_fit(u32 wanted, int64_t bytes, const DeviceFacts& device) {
-  return wanted * (bytes + kReservedBytes) <= device.smem_per_sm_bytes ? wanted : 1;
+bool fit(u32 blocks, int64_t bytes, const DeviceFacts& device) {
+  return blocks * (bytes + kReservedBytes) <= device.smem_per_sm_bytes;
 }
 
 }  // namespace
 
-std::optional<ForwardTile> choose_forward_tile(u32 head_dim, u32 value_dim,
+std::optional<ForwardTile> choose_forward_tile(u32 head_dim, u32 value_dim, ForwardTraits traits,
                                                const DeviceFacts& device) {
   for (const Row& row : kRows) {
     if (row.rate == Rate::Full && !has_full_rate(device)) continue;
+    if (row.tight && traits != ForwardTraits::Plain) continue;
     if (padded_dim(head_dim) > row.max_head_dim) continue;
     const u32 slices = ceil_div(padded_dim(value_dim), row.max_value_dim);
     if (slices > 1 && !row.slices) continue;
@@ -66,14 +73,14 @@ std::optional<ForwardTile> choose_forward_tile(u32 head_dim, u32 value_dim,
                                                    .row_tiles = row.row_tiles,
                                                    .block_keys = row.block_keys,
                                                    .schedule = row.schedule});
-    if (bytes > device.smem_per_block_bytes) continue;
+    if (bytes > device.smem_per_block_bytes || !fit(row.min_blocks, bytes, device)) continue;
     return ForwardTile{.warps = row.warps,
                        .row_tiles = row.row_tiles,
                        .block_keys = row.block_keys,
                        .q_in_registers = row.q_in_registers,
                        .schedule = row.schedule,
                        .value_columns = columns,
-                       .min_blocks = blocks_that_fit(row.min_blocks, bytes, device)};
+                       .min_blocks = row.min_blocks};
   }
   return std::nullopt;
 }
@@ -100,7 +107,7 @@ std::optional<DecodeTile> choose_decode_tile(const Problem& problem, const Devic
   const int64_t bytes = bytes_of_depth(depth);
   if (bytes > device.smem_per_block_bytes) return {};
   const bool q_in_registers = row_tiles == 1 && problem.head_dim <= 128;
-  return DecodeTile{row_tiles, depth, q_in_registers, blocks_that_fit(2, bytes, device)};
+  return DecodeTile{row_tiles, depth, q_in_registers, fit(2, bytes, device) ? 2u : 1u};
 }
 
 }  // namespace fa4::plan

@@ -109,6 +109,17 @@ TEST(Sm80BackwardPlan, ChoosesTilesBySharedMemory) {
   EXPECT_EQ(block_k(256, 99), 32u);
 }
 
+TEST(Sm80BackwardPlan, AvoidsTheTileThatSpillsWithSoftcap) {
+  Problem problem = dense(1, 4096, 8, 8, 64, 64);
+  problem.softcap = 30;
+  for (const auto& [capability, smem_kb] : {std::pair{80, 163}, {86, 99}, {89, 99}}) {
+    const FamilyPlan plan = prepare_backward(problem, device_of(capability, smem_kb));
+    EXPECT_EQ(details_of(plan).config.score_query_warps, 2u) << capability;
+  }
+  const FamilyPlan plan = prepare_backward(problem, device_of(120, 99));
+  EXPECT_EQ(details_of(plan).config.score_query_warps, 1u);
+}
+
 TEST(Sm80BackwardPlan, SaysWhyItDeclines) {
   const auto reason = [](const Problem& problem, const DeviceFacts& device) {
     const Status status = supports_backward(problem, device);
@@ -148,7 +159,7 @@ TEST(Sm80BackwardPlan, DeterministicBlocksOfOneSplitShareNoSum) {
   Problem problem = dense(1, 8192, 16, 16, 128, 128);
   problem.deterministic = true;
   const Sm80BackwardDetails few = details_of(prepare_backward(problem, h200()));
-  EXPECT_EQ(few.dq_splits, 9u);  // 132 blocks over 16 heads
+  EXPECT_EQ(few.dq_splits, 8u);  // 128 blocks in one round; 9 would need two
   EXPECT_EQ(few.key_tile_step, few.dq_splits);
   problem = dense(64, 512, 16, 16, 128, 128);
   problem.deterministic = true;

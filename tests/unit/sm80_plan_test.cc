@@ -87,15 +87,16 @@ INSTANTIATE_TEST_SUITE_P(Devices, Sm80ForwardPlanBudget,
                          testing::Values(std::pair{86, 99}, std::pair{89, 99}, std::pair{120, 99},
                                          std::pair{80, 163}, std::pair{90, 227}));
 
-TEST(Sm80ForwardPlan, TakesTallTilesWhereTheTensorCoresOutrunSharedMemory) {
-  const Problem problem = dense(1, 4096, 4096, 16, 16, 128, 128);
-  EXPECT_EQ(tile_of(prepare_forward(problem, h200()), "query_rows"), 256);
-  EXPECT_EQ(tile_of(prepare_forward(problem, device_of(89, 99)), "query_rows"), 128);
+TEST(Sm80ForwardPlan, GivesWarpsTwiceTheRowsWhereTheTensorCoresOutrunSharedMemory) {
+  EXPECT_EQ(choose_forward_tile(128, 128, ForwardTraits::Plain, h200())->row_tiles, 2u);
+  EXPECT_EQ(choose_forward_tile(128, 128, ForwardTraits::Plain, device_of(80, 163))->row_tiles, 2u);
+  EXPECT_EQ(choose_forward_tile(128, 128, ForwardTraits::Plain, device_of(89, 99))->row_tiles, 1u);
 }
 
 TEST(Sm80ForwardPlan, CutsValuesIntoSlicesThatCoverThem) {
   for (const int64_t value_dim : {264, 300, 511, 512}) {
-    const auto tile = choose_forward_tile(512, static_cast<u32>(value_dim), device_of(86, 99));
+    const auto tile = choose_forward_tile(512, static_cast<u32>(value_dim), ForwardTraits::Other,
+                                          device_of(86, 99));
     ASSERT_TRUE(tile.has_value());
     EXPECT_LE(tile->value_columns, 256u);
     EXPECT_EQ(tile->value_columns % 8, 0u) << "a slice begins on a chunk";
@@ -158,7 +159,7 @@ TEST(Sm80ForwardPlan, BatchInvariantPlansDoNotKnowTheBatch) {
     configs.insert(fmt::format("{} {}", plan.kernels[0].config, tile_of(plan, "splits")));
   }
   for (const int64_t longest : {1, 7, 5000}) {
-    Problem problem = dense(4, longest, longest, 16, 16, 128, 128);
+    Problem problem = dense(4, longest, longest, 16, 16, 256, 256);
     problem.packed_q = problem.packed_k = true;
     problem.batch_invariant = true;
     const FamilyPlan plan = prepare_forward(problem, h200());

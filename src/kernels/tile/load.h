@@ -35,17 +35,32 @@ FA4_DEVICE void copy_chunk(u32 smem, const u16* source, u32 elements) {
   }
 }
 
-template <u32 kRows, u32 kDim, u32 kCopyBytes, u32 kThreads>
+// Threads side by side take chunks of one row, as many as a power of two divides, and step down the tile together.
+//
+//     chunks   threads on a row   chunks of each
+//     8, 16    8, 16              1
+//     10, 12   2, 4               5, 3            (D 80, 96)
+//
+// kSliced: `columns` may be less than kDim.
+template <u32 kRows, u32 kDim, u32 kCopyBytes, u32 kThreads, bool kSliced = false>
 struct TileLoader {
   using Layout = TileLayout<padded_dim(kDim)>;
-  static constexpr u32 kChunks = Layout::kChunks;
-  static constexpr u32 kTotal = kRows * kChunks;
-  static constexpr u32 kPasses = ceil_div(kTotal, kThreads);
-  // A thread stays in its column of chunks and steps down by the same number of rows.
-  static constexpr bool kRegular = kThreads % kChunks == 0 && kTotal % kThreads == 0;
+
+  static constexpr u32 threads_on_row() {
+    u32 threads = 1;
+    while (Layout::kChunks % (2 * threads) == 0 && 2 * threads <= kThreads) threads *= 2;
+    return threads;
+  }
+  static constexpr u32 kOnRow = threads_on_row();
+  static constexpr u32 kChunksEach = Layout::kChunks / kOnRow;
+  static constexpr u32 kRowStep = kThreads / kOnRow;
+  static constexpr u32 kPasses = ceil_div(kRows, kRowStep);
+  static_assert(kThreads % kOnRow == 0);
 
   FA4_DEVICE static u32 elements_of(u32 chunk, u32 columns) {
-    if constexpr (kCopyBytes == 2) {
+    if constexpr (!kSliced && kDim % 16 == 0) {
+      return kChunkElements;
+    } else if constexpr (kCopyBytes == 2) {
       const u32 begin = chunk * kChunkElements;
       return begin < columns ? min(columns - begin, kChunkElements) : 0;
     } else {
@@ -57,43 +72,42 @@ struct TileLoader {
   template <class Rows>
   FA4_DEVICE static void load(u32 tile_smem, const Rows& rows, u32 first, u32 limit,
                               u32 columns = kDim) {
-#pragma unroll
-    for (u32 pass = 0; pass < kPasses; ++pass) {
-      const u32 idx = threadIdx.x + pass * kThreads;
-      const u32 row = idx / kChunks, chunk = idx % kChunks;
-      if (kTotal % kThreads != 0 && idx >= kTotal) break;
-      const bool counts = first + row < limit;
-      const u16* source = counts ? rows.at(first + row) + chunk * kChunkElements : rows.data;
-      copy_chunk<kCopyBytes>(tile_smem + Layout::offset(row, chunk), source,
-                             counts ? elements_of(chunk, columns) : 0);
+    if constexpr (Rows::kByStride) {  // a block that is full takes no tests
+      if (first + kRows <= limit) return copy<true>(tile_smem, rows, first, limit, columns);
     }
+    copy<false>(tile_smem, rows, first, limit, columns);
   }
 
-  // The same by a stride: one pointer that steps, and no test in a block that is full.
-  FA4_DEVICE static void load(u32 tile_smem, const StridedRows& rows, u32 first, u32 limit,
-                              u32 columns = kDim) {
-    if constexpr (!kRegular) {
-      load<StridedRows>(tile_smem, rows, first, limit, columns);
-    } else {
-      constexpr u32 kRowStep = kThreads / kChunks;
-      const u32 thread = ptx::tid_x();
-      const u32 row = thread / kChunks, chunk = thread % kChunks;
-      const u32 elements = elements_of(chunk, columns);
-      const u16* source = rows.at(first + row) + chunk * kChunkElements;
-      const i64 step = kRowStep * rows.stride;
-      if (first + kRows <= limit) {
+ private:
+  template <bool kFull, class Rows>
+  FA4_DEVICE static void copy(u32 tile_smem, const Rows& rows, u32 first, u32 limit, u32 columns) {
+    const u32 thread = ptx::tid_x();
+    const u32 top = thread / kOnRow, left = thread % kOnRow;
+    const u16* next = nullptr;
+    i64 step = 0;
+    if constexpr (Rows::kByStride) {
+      next = rows.at(first + top) + left * kChunkElements;
+      step = kRowStep * rows.stride;
+    }
 #pragma unroll
-        for (u32 pass = 0; pass < kPasses; ++pass, source += step) {
-          copy_chunk<kCopyBytes>(tile_smem + Layout::offset(row + pass * kRowStep, chunk), source,
-                                 elements);
-        }
+    for (u32 pass = 0; pass < kPasses; ++pass) {
+      const u32 row = top + pass * kRowStep;
+      if (kRows % kRowStep != 0 && row >= kRows) break;
+      const bool counts = kFull || first + row < limit;
+      const u16* source;
+      if constexpr (Rows::kByStride) {
+        source = next;
+        next += step;
       } else {
+        source = counts ? rows.at(first + row) + left * kChunkElements : rows.data;
+      }
 #pragma unroll
-        for (u32 pass = 0; pass < kPasses; ++pass, source += step) {
-          const bool counts = first + row + pass * kRowStep < limit;
-          copy_chunk<kCopyBytes>(tile_smem + Layout::offset(row + pass * kRowStep, chunk),
-                                 counts ? source : rows.data, counts ? elements : 0);
-        }
+      for (u32 each = 0; each < kChunksEach; ++each) {
+        const u32 chunk = left + each * kOnRow;
+        const u32 elements = counts ? elements_of(chunk, columns) : 0;
+        copy_chunk<kCopyBytes>(tile_smem + Layout::offset(row, chunk),
+                               elements ? source + each * kOnRow * kChunkElements : rows.data,
+                               elements);
       }
     }
   }

@@ -9,6 +9,7 @@
 namespace fa4 {
 
 struct StridedRows {
+  static constexpr bool kByStride = true;
   const u16* data;
   i64 stride;
   FA4_DEVICE const u16* at(u32 row) const { return data + row * stride; }
@@ -17,6 +18,7 @@ struct StridedRows {
 // Row i of a sequence is row i % page_size of page table[i / page_size]. A page that is not there is cut to the
 // last, so that nothing outside the tensor is read.
 struct PagedRows {
+  static constexpr bool kByStride = false;
   const u16* data;  // of the head, page 0
   i64 page_stride, row_stride;
   const i32* table;
@@ -31,6 +33,7 @@ struct PagedRows {
 
 // Row i is query i / group of head i % group.
 struct GroupedRows {
+  static constexpr bool kByStride = false;
   const u16* data;  // of the group's first head
   i64 row_stride, head_stride;
   Divisor group;

@@ -9,32 +9,27 @@
 
 namespace fa4::sm80::backward {
 
-// See Note [dQ in fragment order]. A thread adds the same elements for every key tile, so that within a block sums
-// are in the order of the key tiles.
-template <Sm80BackwardConfig kConfig, class S, u32 kM, u32 kN>
-FA4_DEVICE void add_to_sums(const Sm80BackwardParams& p, i64 slot, u32 split, const Place<S>& place,
-                            const float (&dq)[kM][kN][4]) {
-  constexpr u32 kRowOfFragments = S::kDim / 8;
-  constexpr bool kVector = kConfig.vector_reductions != 0;
+// Where a lane's part of a slot's dQ sums begins. See Note [dQ in fragment order]. A thread adds the same elements
+// for every key tile, so that within a block sums are in the order of the key tiles.
+template <Sm80BackwardConfig kConfig, class S>
+FA4_DEVICE float* sums_of(const Sm80BackwardParams& p, i64 slot, u32 split, const Place<S>& place) {
   const i64 tile = (p.dq_splits == 1 ? 0 : split * (p.problem.heads * p.num_slots)) + slot;
-  float* sums = p.dq_sums + tile * dq_tile_floats(kConfig) +
-                (place.dq_query / 16 * kRowOfFragments + place.dq_block * 2) * kFragmentFloats +
-                fragment_index(kVector, place.lane, 0);
+  return p.dq_sums + tile * dq_tile_floats(kConfig) +
+         (place.dq_query / 16 * (S::kDim / 8) + place.dq_block * 2) * kFragmentFloats +
+         fragment_index(kConfig.vector_reductions != 0, place.lane, 0);
+}
+
+// Fragment (i, j) of a warp's dQ.
+template <Sm80BackwardConfig kConfig, class S>
+FA4_DEVICE void add_to_sums(float* sums, const Place<S>& place, u32 i, u32 j, const float (&d)[4]) {
+  const u32 block = j / 2 * S::kDqDimWarps;
+  if (S::kDim / 16 % S::kDqDimWarps != 0 && place.dq_block + block >= S::kDim / 16) return;
+  float* at = sums + (i * (S::kDim / 8) + block * 2 + j % 2) * kFragmentFloats;
+  if constexpr (kConfig.vector_reductions != 0) {
+    ptx::red_add_v4(at, d[0], d[1], d[2], d[3]);
+  } else {
 #pragma unroll
-  for (u32 i = 0; i < kM; ++i) {
-#pragma unroll
-    for (u32 j = 0; j < kN; ++j) {
-      const u32 block = j / 2 * S::kDqDimWarps;
-      if (S::kDim / 16 % S::kDqDimWarps != 0 && place.dq_block + block >= S::kDim / 16) break;
-      float* at = sums + (i * kRowOfFragments + block * 2 + j % 2) * kFragmentFloats;
-      const float(&d)[4] = dq[i][j];
-      if constexpr (kVector) {
-        ptx::red_add_v4(at, d[0], d[1], d[2], d[3]);
-      } else {
-#pragma unroll
-        for (u32 e = 0; e < 4; ++e) ptx::red_add(at + e * 32, d[e]);
-      }
-    }
+    for (u32 e = 0; e < 4; ++e) ptx::red_add(at + e * 32, d[e]);
   }
 }
 

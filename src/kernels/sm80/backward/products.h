@@ -20,10 +20,11 @@ FA4_DEVICE void clear(float (&acc)[kM][kN][4]) {
   }
 }
 
-// acc += A B^T over the columns of both: A's rows from `a`, B's rows (acc's columns) from `b`.
-template <ElementType kType, u32 kColumns, u32 kM, u32 kN>
+// acc += A B^T over the columns of both: A's rows from `a`, B's rows (acc's columns) from `b`. After each of the
+// kColumns / 16 steps, `beside(step)` issues work that has nothing to do with the product.
+template <ElementType kType, u32 kColumns, u32 kM, u32 kN, class Beside>
 FA4_DEVICE void add_rows_by_rows(float (&acc)[kM][kN][4], const LaneOffset<kColumns>& a,
-                                 const LaneOffset<kColumns>& b) {
+                                 const LaneOffset<kColumns>& b, Beside beside) {
 #pragma unroll
   for (u32 k = 0; k < kColumns / 16; ++k) {
     u32 a_regs[kM][4];
@@ -39,8 +40,12 @@ FA4_DEVICE void add_rows_by_rows(float (&acc)[kM][kN][4], const LaneOffset<kColu
         mma_m16n8k16<kType>(acc[i][j * 2 + 1], a_regs[i], b_regs[2], b_regs[3]);
       }
     }
+    beside(k);
   }
 }
+
+// The pieces of `count` that belong to step `step` of `steps`: [first, end).
+constexpr u32 share_of(u32 count, u32 step, u32 steps) { return count * step / steps; }
 
 // acc += A B over kSteps x 16 rows of B. `load_a(regs, i, k)` gives the fragment of A's rows 16i and step k. Of B's
 // columns the warp has the blocks first_block, first_block + kDimWarps, .., as far as there are any; `b` is at

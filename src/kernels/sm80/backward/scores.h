@@ -80,36 +80,23 @@ FA4_DEVICE void mask_scores(float (&s)[kM][kN][4], float value, const TileMask& 
   }
 }
 
-// s becomes P. `row_lse` is that of the warp's first query.
-template <u32 kM, u32 kN>
-FA4_DEVICE void probabilities(float (&s)[kM][kN][4], const ScoreScale& scale, const float* row_lse,
-                              u32 lane) {
-#pragma unroll
-  for (u32 j = 0; j < kN; ++j) {
-    const float2 lse = *reinterpret_cast<const float2*>(row_lse + j * 8 + lane % 4 * 2);
-#pragma unroll
-    for (u32 i = 0; i < kM; ++i) {
-#pragma unroll
-      for (u32 e = 0; e < 4; ++e) {
-        s[i][j][e] = ptx::ex2(s[i][j][e] * scale.inner - (e % 2 ? lse.y : lse.x));
-      }
-    }
-  }
-}
-
+// Column block j of s becomes P, and packed. `row_lse` is that of the warp's first query.
 template <ElementType kType, u32 kM, u32 kN>
-FA4_DEVICE void pack_all(u32 (&packed)[kM][kN][2], const float (&values)[kM][kN][4]) {
+FA4_DEVICE void probabilities(float (&s)[kM][kN][4], u32 (&packed)[kM][kN][2],
+                              const ScoreScale& scale, const float* row_lse, u32 lane, u32 j) {
+  const float2 lse = *reinterpret_cast<const float2*>(row_lse + j * 8 + lane % 4 * 2);
 #pragma unroll
   for (u32 i = 0; i < kM; ++i) {
 #pragma unroll
-    for (u32 j = 0; j < kN; ++j) {
-      packed[i][j][0] = pack<kType>(values[i][j][0], values[i][j][1]);
-      packed[i][j][1] = pack<kType>(values[i][j][2], values[i][j][3]);
+    for (u32 e = 0; e < 4; ++e) {
+      s[i][j][e] = ptx::ex2(s[i][j][e] * scale.inner - (e % 2 ? lse.y : lse.x));
     }
+    packed[i][j][0] = pack<kType>(s[i][j][0], s[i][j][1]);
+    packed[i][j][1] = pack<kType>(s[i][j][2], s[i][j][3]);
   }
 }
 
-// The same with a softcap: `packed` becomes P and s becomes P times the softcap's derivative, which tanh has to be at
+// All of s with a softcap: `packed` becomes P and s becomes P times the softcap's derivative, which tanh has to be at
 // hand for. What a query does not see is 0.
 template <ElementType kType, u32 kM, u32 kN>
 FA4_DEVICE void capped_probabilities(float (&s)[kM][kN][4], u32 (&packed)[kM][kN][2],

@@ -3,6 +3,7 @@
 // last to the first. README.md shows each as a table.
 #pragma once
 
+#include "ptx/registers.h"
 #include "ptx/thread.h"
 #include "sm80/forward/storage.h"
 #include "sm80/forward/values.h"
@@ -56,8 +57,10 @@ class BlockLoader {
         k_smem_ + block % kSlots * kKBytes, k_rows_, block * config.block_keys, limit_);
   }
   FA4_DEVICE void load_v(u32 block) const {
-    TileLoader<config.block_keys, config.value_columns, config.v_copy_bytes, G::kThreads>::load(
-        v_smem_ + block % kSlots * kVBytes, v_rows_, block * config.block_keys, limit_, columns_);
+    TileLoader<config.block_keys, config.value_columns, config.v_copy_bytes, G::kThreads,
+               config.value_columns != config.value_dim>::load(v_smem_ + block % kSlots * kVBytes,
+                                                               v_rows_, block * config.block_keys,
+                                                               limit_, columns_);
   }
 
  private:
@@ -72,7 +75,7 @@ struct Warp {
   using G = Geometry<config>;
   using Loader = BlockLoader<config>;
   const Sm80ForwardParams& p;
-  const KeyWindow& window;
+  u32 length_q, length_k;
   const BlockRange& blocks;
   u32 tile_row;  // of the sequence
   QFragments<config> q;
@@ -95,6 +98,8 @@ struct Warp {
     if (block < blocks.plain_first || block >= blocks.plain_end) {
       const u32 thread = ptx::tid_x();
       const u32 row = tile_row + thread / 32 * G::kWarpRows + thread % 32 / 4;
+      // The window is made here, where it is seldom needed, and not kept through the loop.
+      const KeyWindow window(p.problem, length_q, ptx::opaque(length_k));
       mask<config>(scores, p, window, row, block * config.block_keys);
     }
   }

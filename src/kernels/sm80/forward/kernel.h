@@ -52,17 +52,18 @@ FA4_DEVICE void kernel(const Sm80ForwardParams& p) {
     const u32 q_smem = ptx::smem_address(smem.inputs.q);
     const u32 k_smem = ptx::smem_address(smem.inputs.k);
     const u32 v_smem = ptx::smem_address(smem.inputs.v);
-    const u32 warp_row = threadIdx.x / 32 * G::kWarpRows;
     TileLoader<G::kBlockRows, config.head_dim, config.q_copy_bytes, G::kThreads>::load(
         q_smem, query_rows<config>(p, queries, work), tile_row, counting_rows);
     const BlockLoader<config> loader(p, keys, work, k_smem, v_smem);
-    Warp<config> warp{p,
-                      window,
-                      blocks,
-                      tile_row,
-                      QFragments<config>(q_smem + warp_row * G::QLayout::kPitchBytes),
-                      k_smem,
-                      v_smem};
+    Warp<config> warp{
+        p,
+        queries.length,
+        keys.length,
+        blocks,
+        tile_row,
+        QFragments<config>(q_smem + threadIdx.x / 32 * G::kWarpRows * G::QLayout::kPitchBytes),
+        k_smem,
+        v_smem};
     if constexpr (config.schedule == Schedule::TwoSlots) {
       walk_two_slots(warp, loader, softmax, o);
     } else {

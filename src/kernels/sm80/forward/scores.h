@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ptx/ldmatrix.h"
+#include "ptx/thread.h"
 #include "sm80/forward/config.h"
 #include "tile/element.h"
 #include "tile/mask.h"
