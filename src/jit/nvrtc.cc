@@ -112,7 +112,7 @@ Status Nvrtc::compile(const Unit& unit, const std::string& target, std::string* 
   if (log_size_(program, &size) == 0 && size > 1) {
     log->resize(size);
     log_(program, log->data());
-    log->resize(size - 1);  // its terminating zero
+    std::erase(*log, '\0');  // at its end and between its parts
   }
   if (result != 0) {
     return {FA4_ERROR_INTERNAL, fmt::format("NVRTC {} rejects {} for {} ({}):\n{}", version(),

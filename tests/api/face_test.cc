@@ -77,6 +77,15 @@ TEST(Face, AReasonIsAnAnswer) {
             std::string::npos);
 }
 
+TEST(Face, AViewCanBeOnADevice) {
+  Memory memory;
+  Problem problem = memory.problem();
+  for (TensorView* view : {&problem.q, &problem.k, &problem.v}) *view = view->on({kDLCUDA, 3});
+  problem.backend = "cpu";
+  EXPECT_NE(reason_to_refuse(problem, FA4_PASS_FORWARD).value_or("").find("on CUDA device 3"),
+            std::string::npos);
+}
+
 TEST(Face, EveryFieldReachesTheStruct) {
   Memory memory;
   float number = 0;

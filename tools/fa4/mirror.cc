@@ -45,10 +45,9 @@ DLTensor Mirror::add(const Tensor& tensor) {
 }
 
 const Mirror::Entry* Mirror::find(const Tensor& tensor) const {
-  const auto found =
-      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-        return entry.host == tensor.storage().data();
-      });
+  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return entry.host == tensor.storage().data();
+  });
   return found == entries_.end() ? nullptr : &*found;
 }
 
@@ -78,9 +77,7 @@ DeviceWorkspace::DeviceWorkspace(DLDevice device, size_t bytes)
   memory_.upload(std::vector<std::byte>(memory_.bytes(), kPoison));
 }
 
-void* DeviceWorkspace::data() const {
-  return bytes_ == 0 ? nullptr : memory_.data() + kGuardBytes;
-}
+void* DeviceWorkspace::data() const { return bytes_ == 0 ? nullptr : memory_.data() + kGuardBytes; }
 
 bool DeviceWorkspace::guards_are_intact() const {
   std::vector<std::byte> now(memory_.bytes());

@@ -142,7 +142,8 @@ PassReport time_pass(const char* name, const Plan& plan, const BoundProblem& pro
   PassReport report{name, plan.backend(), plan.kernel(), plan.why(), plan.threads(), {}, 0};
   if (problem.on_device()) {
     const DeviceTimer timer(problem.mirror().device());
-    report.times = time_samples([&] { return timer.milliseconds(work, 1); }, kSeconds, 1, kMostRuns);
+    report.times =
+        time_samples([&] { return timer.milliseconds(work, 1); }, kSeconds, 1, kMostRuns);
   } else {
     report.times = time_runs(work, kSeconds, 1, kMostRuns);
   }
