@@ -27,19 +27,21 @@ constexpr Schedule kTwo = Schedule::TwoSlots, kOne = Schedule::OneSlot;
 
 // The first row that fits serves. Measured on an H100, see src/kernels/sm80/forward/README.md; rows of other
 // devices are chosen by the same bounds, unmeasured.
-constexpr std::array<Row, 13> kRows = {{
+constexpr std::array<Row, 15> kRows = {{
     {4, 2, 128, 0, kTwo, 2, 64, 64, false, true, Rate::Full},    // 80 KB at D 64
     {4, 2, 64, 1, kTwo, 2, 64, 64, false, false, Rate::Any},     // 48 KB at D 64
     {4, 2, 64, 0, kTwo, 2, 128, 128, false, true, Rate::Full},   // 96 KB at D 128
     {4, 2, 48, 0, kTwo, 2, 128, 128, false, false, Rate::Full},  // 80 KB at D 128
-    {4, 2, 48, 0, kOne, 2, 192, 128, false, false, Rate::Full},  // 78 KB at D 192 and Dv 128
+    {4, 2, 32, 0, kTwo, 2, 192, 128, false, false, Rate::Full},  // 88 KB at D 192 and Dv 128
     {8, 1, 64, 0, kTwo, 1, 192, 192, false, false, Rate::Any},   // 96 KB at D 128, 144 KB at D 192
     {8, 1, 32, 0, kTwo, 1, 192, 192, false, false, Rate::Any},   // 96 KB at D 192
-    {4, 1, 64, 0, kOne, 2, 256, 256, false, false, Rate::Any},   // 96 KB at D 256
+    {4, 1, 64, 0, kOne, 2, 256, 256, false, true, Rate::Any},    // 96 KB at D 256
+    {4, 1, 48, 0, kOne, 2, 256, 256, false, false, Rate::Any},   // 80 KB at D 256
     {8, 1, 64, 0, kOne, 1, 256, 256, false, false, Rate::Any},   // 128 KB at D 256
     {4, 1, 64, 0, kOne, 1, 256, 256, false, false, Rate::Any},   // 96 KB at D 256
     {4, 1, 32, 0, kTwo, 1, 512, 256, true, false, Rate::Any},    // 160 KB at D 512
-    {2, 1, 16, 0, kTwo, 1, 512, 256, true, false, Rate::Any},    // 80 KB at D 512
+    {2, 1, 16, 0, kTwo, 1, 512, 256, true, true, Rate::Any},     // 80 KB at D 512
+    {2, 1, 16, 0, kTwo, 1, 512, 192, true, false, Rate::Any},    // 76 KB at D 512
     {1, 1, 16, 0, kTwo, 1, 512, 128, true, false, Rate::Any},    // 56 KB at D 512
 }};
 
