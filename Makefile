@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 # The short way: each target installs what is missing (scripts/bootstrap), builds and runs.
 # People who bring their own dependencies use the presets of CMakePresets.json.
-.PHONY: all command tests demo test soak bench test-aarch64 fuzz format lint clean
+.PHONY: all command tests demo test soak bench gpu-tests test-aarch64 fuzz format lint clean
 MAKEFLAGS += --no-print-directory
 JOBS := $(shell nproc)
+# make NVRTC=0: without the compiler of GPU kernels
+NVRTC ?= 1
 
 all: command
 
 command: ## library and command: build/bin/fa4
 	@scripts/bootstrap build
+	@NVRTC=$(NVRTC) scripts/fetch-nvrtc
 	@cmake --preset default --log-level=NOTICE
 	@cmake --build --preset default --target fa4_command --parallel $(JOBS)
 
 tests:
 	@scripts/bootstrap test
+	@NVRTC=$(NVRTC) scripts/fetch-nvrtc
 	@cmake --preset default --log-level=NOTICE
 	@cmake --build --preset default --parallel $(JOBS)
 
@@ -32,6 +36,9 @@ bench: command ## our side of the comparison with torch; bench/README.md has the
 test-aarch64: ## cross-build for 64-bit ARM, run under qemu-user
 	@scripts/bootstrap ci
 	@scripts/test-aarch64
+
+gpu-tests: ## on a machine with a GPU: everything that needs one
+	@scripts/gpu-tests
 
 fuzz: ## each fuzz target for a minute
 	@scripts/bootstrap ci

@@ -10,6 +10,7 @@ percentiles in microseconds, less the clock's own time. The C rows call fa4.h th
 C program that is compiled here.
 """
 
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -123,15 +124,15 @@ def python_rows():
 
 def cpu():
     lines = pathlib.Path("/proc/cpuinfo").read_text().split("\n")
-    fields = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
+    fields = {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon}
     flags = [flag for flag in fields["flags"].split() if flag.startswith(("avx", "fma"))]
     model = f"family {fields['cpu family']} model {fields['model']}"
-    return f"{fields['model name'].strip()}, {model}, {' '.join(flags)}"
+    return f"{fields['model name']}, {model}, {' '.join(flags)}"
 
 
 def main():
     torch.set_num_threads(1)
-    print(f"CPU: {cpu()}; torch {torch.__version__}, 1 thread; kernel {fa4.info()['version']}")
+    print(f"CPU: {cpu()}; torch {torch.__version__}, 1 thread; fa4 {fa4.__version__}; load average {os.getloadavg()[0]:.1f}")
     print(f"{'way':36} {'median us':>10} {'p10 us':>8}")
     for name, (median, low) in (c_rows() | python_rows()).items():
         print(f"{name:36} {median:10.2f} {low:8.2f}")

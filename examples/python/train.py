@@ -7,12 +7,16 @@ by a transformer of 3 layers, 4 heads of dim 32 and a context of 128. Both runs 
 see the same batches, so that their losses lie over each other until rounding tells them apart.
 
   pip install ".[torch]" matplotlib
-  python examples/python/train.py --steps 400 --plot docs/train.svg
+  python examples/python/train.py --steps 300 --plot docs/train.svg
+  python examples/python/train.py --steps 300 --device cuda
 
-Prints both losses every 20 steps and their largest difference; --plot draws the curves.
+Prints both losses every 20 steps and their largest difference; --plot draws the curves. On a GPU attention runs in
+bfloat16 (autocast); ours is then trained twice with deterministic=True, and the weights of both runs are compared
+bit by bit.
 """
 
 import argparse
+import os
 import pydoc_data.topics
 import time
 
@@ -73,23 +77,37 @@ def read_text():
     return torch.tensor([number[symbol] for symbol in text]), len(number)
 
 
-def train(attend, steps):
-    """The loss of each step, in nats per character, and the seconds that all took."""
+def train(attend, steps, device="cpu"):
+    """The loss of each step, in nats per character, the seconds that all took, and the model."""
     tokens, symbols = read_text()
     torch.manual_seed(0)
-    model = Model(symbols, attend)
+    tokens, model = tokens.to(device), Model(symbols, attend).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
     losses = []
     start = time.perf_counter()
     for _ in range(steps):
         begins = torch.randint(len(tokens) - CONTEXT - 1, (BATCH, 1))
-        rows = tokens[begins + torch.arange(CONTEXT + 1)]
-        loss = functional.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
+        rows = tokens[(begins + torch.arange(CONTEXT + 1)).to(device)]
+        with torch.autocast(device, torch.bfloat16, enabled=device != "cpu"):
+            scores = model(rows[:, :-1])
+        loss = functional.cross_entropy(scores.float().flatten(0, 1), rows[:, 1:].flatten())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    return losses, time.perf_counter() - start
+    return losses, time.perf_counter() - start, model
+
+
+def is_repeatable(steps, device):
+    """Whether two runs with a deterministic backward end with the same weights. Torch's own part must be, too."""
+
+    def attend(q, k, v):
+        return fa4.flash_attn_func(q, k, v, causal=True, deterministic=True)
+
+    torch.use_deterministic_algorithms(True)
+    first, second = (train(attend, steps, device)[2].state_dict() for _ in range(2))
+    torch.use_deterministic_algorithms(False)
+    return all(torch.equal(first[name], second[name]) for name in first)
 
 
 def plot(curves, path):
@@ -110,16 +128,21 @@ def plot(curves, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--plot", metavar="FILE.svg", help="draw both curves there")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     options = parser.parse_args()
-    runs = {name: train(attend, options.steps) for name, attend in (("torch SDPA", attend_torch), ("fa4", attend_fa4))}
-    curves = {name: losses for name, (losses, _) in runs.items()}
+    sides = {"torch SDPA": attend_torch, "fa4": attend_fa4}
+    runs = {name: train(attend, options.steps, options.device) for name, attend in sides.items()}
+    curves = {name: losses for name, (losses, _, _) in runs.items()}
     print("step  " + "  ".join(f"{name:>10}" for name in curves))
     for step in [*range(0, options.steps, 20), options.steps - 1]:
         print(f"{step:4}  " + "  ".join(f"{losses[step]:10.5f}" for losses in curves.values()))
     difference = max(abs(a - b) for a, b in zip(*curves.values()))
-    print(f"largest difference {difference:.2e}; " + ", ".join(f"{n} {s:.0f} s" for n, (_, s) in runs.items()))
+    print(f"largest difference {difference:.2e}; " + ", ".join(f"{n} {s:.0f} s" for n, (_, s, _) in runs.items()))
+    if options.device != "cpu":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        print("deterministic: " + ("the same weights twice" if is_repeatable(options.steps, options.device) else "WEIGHTS DIFFER"))
     if options.plot:
         plot(curves, options.plot)
 

@@ -55,9 +55,10 @@ typedef enum fa4_pass FA4_ENUM_TYPE { FA4_PASS_FORWARD = 0, FA4_PASS_BACKWARD = 
 
 /* What is computed and on what. Initialise with fa4_problem_init, then set what differs.
  *
- * Tensors are DLPack's, in host or device memory, all on one device. Strides are in elements and may be
+ * Tensors are DLPack's, in host memory or on one CUDA device, all of them. Strides are in elements and may be
  * anything from 0 up (broadcast inputs), the last one 1; null strides mean compact row-major. At plan
- * time only dtype, shape, strides and device are read: `data` may be null.
+ * time only dtype, shape, strides, device and the alignment of `data` are read. Null `data` counts as aligned to
+ * 16 bytes; a run of q, k and v that are aligned to less than planned is refused (on devices).
  */
 typedef struct fa4_problem {
   size_t struct_size; /* sizeof(fa4_problem) */
@@ -71,6 +72,8 @@ typedef struct fa4_problem {
   const DLTensor* v;
 
   /* Optional, int32. Sequence b is rows cu_seqlens[b] to cu_seqlens[b+1] of the packed tensor. */
+  /* In host memory they are checked. On a device they are not read by the host: values that point out of the
+   * tensors are taken for the nearest that do not. */
   const DLTensor* cu_seqlens_q; /* [B+1] */
   const DLTensor* cu_seqlens_k; /* [B+1] */
   /* Optional, int32 [B]: only the first query_lengths[b] / key_lengths[b] rows of sequence b count. */
@@ -111,9 +114,11 @@ typedef struct fa4_problem {
   int64_t max_seq_q;
   int64_t max_seq_k;
 
-  const char* backend; /* null or "auto"; "reference", "plain", "cpu", …: a name is a command */
+  const char* backend; /* null or "auto"; "gpu", "cpu", "reference", "plain": a name is a command */
   const char* kernel;  /* null or "auto"; a kernel's name as fa4_info() lists them: a command too */
-  const char* device;  /* null: the tensors' device; a name plans for a device that is not here */
+  const char*
+      device; /* null: the tensors' device; "cpu", "cuda:1", or an architecture that is not here,
+                          "sm_120": then the plan can be printed and its kernels looked at, but not run */
 } fa4_problem;
 
 static inline void fa4_problem_init(fa4_problem* problem) {
@@ -188,8 +193,10 @@ FA4_API const char* fa4_plan_describe(const fa4_plan* plan);
 FA4_API size_t fa4_plan_workspace_size(const fa4_plan* plan);
 
 /* Run a plan on tensors that have the dtypes, shapes and strides it was made for. The workspace may hold
- * anything. On host backends it may be null, and is then allocated for the call. `stream` is the device's
- * stream (CUstream) and null on host backends. */
+ * anything. On host backends it may be null, and is then allocated for the call; on a device it is the caller's
+ * and on that device. `stream` is the device's stream (CUstream; null: the default stream) and null on host
+ * backends. On a device the call returns when the work is in the stream: it allocates nothing, waits for nothing
+ * and may be captured in a graph. */
 FA4_API fa4_status fa4_forward(const fa4_plan* plan, const fa4_problem* problem,
                                const fa4_forward_tensors* tensors, void* workspace,
                                size_t workspace_size, void* stream);
@@ -197,13 +204,53 @@ FA4_API fa4_status fa4_backward(const fa4_plan* plan, const fa4_problem* problem
                                 const fa4_backward_tensors* tensors, void* workspace,
                                 size_t workspace_size, void* stream);
 
-/* One-shot: the same over a small cache of plans. */
+/* One-shot: the same over a small cache of plans. On a device the workspace comes from a pool of the library, in
+ * the order of the stream. */
 FA4_API fa4_status fa4_attention_forward(const fa4_problem* problem,
                                          const fa4_forward_tensors* tensors, void* stream);
 FA4_API fa4_status fa4_attention_backward(const fa4_problem* problem,
                                           const fa4_backward_tensors* tensors, void* stream);
 
 FA4_API fa4_status fa4_combine(const fa4_combine_tensors* tensors, void* stream);
+
+/* The code of a plan's kernels, as fa4_plan_describe lists them: `kind` is "source" (what is handed to the
+ * compiler), "ptx", "cubin" or "log" (what the assembler said of registers and spills). Valid for the life of the
+ * plan. */
+FA4_API fa4_status fa4_plan_artifact(const fa4_plan* plan, size_t kernel, const char* kind,
+                                     const void** data, size_t* size);
+
+/* Kernels ahead of time: those of every problem and pass for every architecture, compiled in parallel into one
+ * file. Where FA4_PACK names it, no compiler is needed. */
+typedef struct fa4_pack_options {
+  size_t struct_size;
+  const char* path;                   /* appears whole or not at all */
+  const fa4_problem* const* problems; /* [num_problems] */
+  const fa4_pass* passes;             /* [num_problems] */
+  size_t num_problems;
+  const char* const* archs; /* [num_archs], "sm_80" */
+  size_t num_archs;
+  int32_t num_threads; /* 0: as many as there are processors */
+  int32_t reserved;    /* 0 */
+  /* Optional: told after each kernel, from any thread, one at a time. */
+  void (*progress)(void* context, size_t done, size_t total, const char* kernel);
+  void* context;
+} fa4_pack_options;
+FA4_API fa4_status fa4_pack_create(const fa4_pack_options* options);
+
+/* Memory, copies and time on a device, for programs that have no framework for them. Copies wait; one side is
+ * host memory. */
+FA4_API fa4_status fa4_device_allocate(DLDevice device, size_t size, void** data);
+FA4_API fa4_status fa4_device_free(DLDevice device, void* data); /* null is fine */
+FA4_API fa4_status fa4_device_copy(DLDevice to_device, void* to, DLDevice from_device,
+                                   const void* from, size_t size);
+FA4_API fa4_status fa4_device_synchronize(DLDevice device, void* stream);
+
+typedef struct fa4_event fa4_event;
+FA4_API fa4_status fa4_event_create(DLDevice device, fa4_event** event);
+FA4_API void fa4_event_destroy(fa4_event* event); /* null is fine */
+FA4_API fa4_status fa4_event_record(fa4_event* event, void* stream);
+/* Milliseconds between two recorded events; waits for `stop`. */
+FA4_API fa4_status fa4_event_elapsed(fa4_event* start, fa4_event* stop, double* milliseconds);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -65,7 +65,8 @@ struct DtypeOf<int32_t> {
   static constexpr DLDataType value{kDLInt, 32, 1};
 };
 
-// Somebody else's host memory as a tensor. An element may be const; the library knows what it writes.
+// Somebody else's memory as a tensor, in host memory unless it is said to be elsewhere. An element may be const; the
+// library knows what it writes.
 class TensorView {
  public:
   static constexpr size_t kMaxDims = 5;
@@ -102,6 +103,13 @@ class TensorView {
     has_strides_ = other.has_strides_;
     point_to_own_arrays();
     return *this;
+  }
+
+  // The same, its data on a device: {kDLCUDA, 0}.
+  TensorView on(DLDevice device) const {
+    TensorView there(*this);
+    there.tensor_.device = device;
+    return there;
   }
 
   const DLTensor* get() const noexcept { return &tensor_; }

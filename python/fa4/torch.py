@@ -32,7 +32,7 @@ _PROBLEM = (
     "float? scale=None, float softcap=0.0, Tensor? cu_seqlens_q=None, Tensor? cu_seqlens_k=None, "
     "Tensor? query_lengths=None, Tensor? key_lengths=None, Tensor? page_table=None, Tensor? sink=None, "
     "int num_splits=0, bool deterministic=False, bool batch_invariant=False, SymInt max_seq_q=0, "
-    "SymInt max_seq_k=0, str backend='auto', str kernel='auto'"
+    "SymInt max_seq_k=0, str backend='auto', str kernel_name='auto'"  # Inductor has a `kernel` of its own
 )
 _SINK = Problem._fields.index("sink")
 

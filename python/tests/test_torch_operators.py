@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What torch asks of an operator: opcheck, compile without breaks, autocast, modes, functional transforms."""
 
+import shutil
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -50,6 +52,14 @@ def test_opcheck_of_the_others(name):
     if lse.ndim == 3:
         partial = torch.stack([out.detach()] * 2), torch.stack([lse.detach()] * 2)
         torch.library.opcheck(torch.ops.fa4.combine.default, partial)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="Inductor needs a C++ compiler: there is no g++")
+def test_compiles_by_inductor():
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda q, k, v: fa4.flash_attn_func(q * 2, k, v, causal=True), fullgraph=True)
+    q, k, v = tensors()
+    torch.testing.assert_close(compiled(q, k, v), fa4.flash_attn_func(q * 2, k, v, causal=True))
 
 
 @pytest.mark.parametrize("dynamic", [False, True])

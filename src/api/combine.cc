@@ -74,10 +74,15 @@ Status read_results(const fa4_combine_tensors& known, const Layouts& layouts, Co
 Status check_combination(const fa4_combine_tensors* source, Combination* result) {
   fa4_combine_tensors known;
   FA4_RETURN_IF_ERROR(read_struct(source, "tensors", &known));
+  Place place;
   FA4_RETURN_IF_ERROR(check_devices({{"out_partial", known.out_partial},
                                      {"lse_partial", known.lse_partial},
                                      {"out", known.out},
-                                     {"lse", known.lse}}));
+                                     {"lse", known.lse}},
+                                    &place));
+  if (place.kind != Place::Kind::Host) {
+    return unsupported("out_partial is on {}; fa4_combine serves host memory", text_of(place));
+  }
   result->packed = known.out_partial != nullptr && known.out_partial->ndim == 4;
   const Layouts& layouts = result->packed ? kPacked : kDense;
   FA4_RETURN_IF_ERROR(read_partials(known, layouts, result));
@@ -109,7 +114,7 @@ void combine(const Combination& combination) {
 
 extern "C" fa4_status fa4_combine(const fa4_combine_tensors* tensors, void* stream) {
   return fa4::api::guarded([&]() -> fa4::Status {
-    FA4_RETURN_IF_ERROR(fa4::api::refuse_stream(stream));
+    FA4_RETURN_IF_ERROR(fa4::api::check_stream(stream, {}));
     fa4::api::Combination combination;
     FA4_RETURN_IF_ERROR(fa4::api::check_combination(tensors, &combination));
     fa4::api::combine(combination);

@@ -16,6 +16,14 @@ void add_strides(std::vector<Fact>* facts, const RowsView& view, const ViewNames
   facts->push_back({names.head, view.head_stride});
 }
 
+// Loads of a device kernel are as wide as the alignment allows; the host's do not care.
+void add_alignment(std::vector<Fact>* facts, const Problem& problem) {
+  if (problem.place.kind == Place::Kind::Host) return;
+  facts->push_back({"the alignment of q in bytes", int64_t{problem.q.alignment}, true});
+  facts->push_back({"the alignment of k in bytes", int64_t{problem.k.alignment}, true});
+  facts->push_back({"the alignment of v in bytes", int64_t{problem.v.alignment}, true});
+}
+
 std::string text_of(const Fact& fact) {
   return std::visit([](const auto& value) { return fmt::format("{}", value); }, fact.value);
 }
@@ -24,7 +32,10 @@ std::string text_of(const Fact& fact) {
 
 std::vector<Fact> facts_of(const CheckedProblem& checked) {
   const Problem& problem = checked.problem;
-  std::vector<Fact> facts = {{"the dtype of q", name_of(problem.q.dtype)},
+  std::vector<Fact> facts = {{"the kind of device (0: host, 1: CUDA, 2: not here)",
+                              static_cast<int64_t>(problem.place.kind)},
+                             {"the index of the device", int64_t{problem.place.index}},
+                             {"the dtype of q", name_of(problem.q.dtype)},
                              {"B", problem.batch},
                              {"H", problem.heads},
                              {"Hk", problem.kv_heads},
@@ -63,14 +74,17 @@ std::vector<Fact> facts_of(const CheckedProblem& checked) {
               {"the batch stride of k", "the row stride of k", "the head stride of k"});
   add_strides(&facts, problem.v,
               {"the batch stride of v", "the row stride of v", "the head stride of v"});
+  add_alignment(&facts, problem);
   return facts;
 }
 
 Status require_same_facts(const std::vector<Fact>& planned, const std::vector<Fact>& now) {
-  for (size_t i = 0; i < planned.size(); ++i) {
+  for (size_t i = 0; i < planned.size() && i < now.size(); ++i) {
     if (planned[i] == now[i]) continue;
-    return invalid_argument("{} is {}, but the plan was made for {}", now[i].name, text_of(now[i]),
-                            text_of(planned[i]));
+    if (now[i].at_least && planned[i].value < now[i].value) continue;
+    return invalid_argument("{} is {}, but the plan was made for {}{}", now[i].name,
+                            text_of(now[i]), text_of(planned[i]),
+                            now[i].at_least ? " (or more)" : "");
   }
   return {};
 }

@@ -4,7 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "api/backends.h"
+#include "device/cuda_device.h"
+#include "device/driver.h"
 #include "fa4/fa4.h"
+#include "jit/compiler.h"
 
 #define FA4_TEXT_OF(number) #number
 #define FA4_DOTTED(major, minor, patch) \
@@ -17,10 +20,11 @@ using Json = nlohmann::ordered_json;
 
 Json describe_backend(const plan::Candidate& candidate) {
   Json kernels = Json::array();
+  const Status available = candidate.backend->available();
   for (const KernelInfo& kernel : candidate.backend->kernels()) {
-    Json item = {
-        {"name", kernel.name}, {"summary", kernel.summary}, {"runs_here", kernel.runs_here.ok()}};
-    if (!kernel.runs_here.ok()) item["reason"] = kernel.runs_here.message;
+    const Status& runs = available.ok() ? kernel.runs_here : available;
+    Json item = {{"name", kernel.name}, {"summary", kernel.summary}, {"runs_here", runs.ok()}};
+    if (!runs.ok()) item["reason"] = runs.message;
     kernels.push_back(std::move(item));
   }
   return {{"name", candidate.backend->name()},
@@ -28,14 +32,77 @@ Json describe_backend(const plan::Candidate& candidate) {
           {"kernels", kernels}};
 }
 
+Json describe_device(const device::Device& device, int index) {
+  const plan::DeviceFacts& facts = device.facts();
+  return {{"name", fmt::format("cuda:{}", index)},
+          {"description", device.description()},
+          {"arch", facts.arch},
+          {"sms", facts.num_sms},
+          {"smem_per_block_bytes", facts.smem_per_block_bytes},
+          {"l2_bytes", facts.l2_bytes},
+          {"driver", device.driver()}};
+}
+
+Json describe_devices() {
+  Json list = Json::array({{{"name", "cpu"}, {"threads", omp_get_max_threads()}}});
+  const device::Devices& gpus = device::cuda_devices();
+  for (int i = 0; i < gpus.count(); ++i) {
+    const device::Device* found = nullptr;
+    const Status status = gpus.find(i, &found);
+    if (status.ok()) {
+      list.push_back(describe_device(*found, i));
+    } else {
+      list.push_back({{"name", fmt::format("cuda:{}", i)}, {"reason", status.message}});
+    }
+  }
+  return list;
+}
+
+Json describe_packs() {
+  Json list = Json::array();
+  for (const jit::Compiler::PackState& state : jit::compiler().packs()) {
+    Json item = {{"path", state.path}};
+    if (state.status.ok()) {
+      item["kernels"] = state.pack.size();
+      item["archs"] = state.pack.archs();
+    } else {
+      item["reason"] = state.status.message;
+    }
+    list.push_back(std::move(item));
+  }
+  return list;
+}
+
+// Why the GPU is used or not, and where its kernels come from.
+Json describe_gpu() {
+  jit::Compiler& compiler = jit::compiler();
+  const Status available = device::cuda_devices().available();
+  const device::Driver* driver = nullptr;
+  const bool has_driver = device::find_driver(&driver).ok();
+  jit::NvrtcFile nvrtc;
+  const Status found = compiler.nvrtc_file(&nvrtc);
+  const jit::DiskCache::Usage usage = compiler.disk().usage();
+  Json text = {{"runs_here", available.ok()}};
+  if (!available.ok()) text["reason"] = available.message;
+  if (has_driver) text["driver"] = device::driver_version_text(driver->version);
+  text["nvrtc"] = found.ok() ? Json{{"path", nvrtc.path}} : Json{{"reason", found.message}};
+  text["cache"] = {{"folder", compiler.disk().enabled() ? compiler.disk().folder() : ""},
+                   {"entries", usage.entries},
+                   {"bytes", usage.bytes},
+                   {"limit_bytes", compiler.disk().limit_bytes()}};
+  text["packs"] = describe_packs();
+  if (!compiler.settings().kernel_dir.empty()) text["kernel_dir"] = compiler.settings().kernel_dir;
+  return text;
+}
+
 std::string describe_library() {
   Json list = Json::array();
   for (const plan::Candidate& candidate : backends()) list.push_back(describe_backend(candidate));
-  const Json text = {
-      {"version", fa4_version()},
-      {"backends", list},
-      {"devices", Json::array({{{"name", "cpu"}, {"threads", omp_get_max_threads()}}})},
-      {"threads", omp_get_max_threads()}};
+  const Json text = {{"version", fa4_version()},
+                     {"backends", list},
+                     {"devices", describe_devices()},
+                     {"gpu", describe_gpu()},
+                     {"threads", omp_get_max_threads()}};
   return text.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

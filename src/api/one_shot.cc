@@ -6,7 +6,6 @@
 #include <mutex>
 
 #include "api/error.h"
-#include "api/options.h"
 #include "api/run.h"
 
 namespace fa4::api {
@@ -62,7 +61,7 @@ Status cached_plan(const CheckedProblem& checked, Pass pass, PlanCache::Entry* p
   *plan = plan_cache().find(key);
   if (*plan != nullptr) return {};
   std::unique_ptr<fa4_plan> made;
-  FA4_RETURN_IF_ERROR(make_plan(checked, pass, &made));
+  FA4_RETURN_IF_ERROR(make_plan(checked, pass, Ready::Yes, &made));
   *plan = std::move(made);
   plan_cache().insert(std::move(key), *plan);
   return {};
@@ -74,10 +73,9 @@ fa4_status one_shot(const fa4_problem* problem, const Tensors* tensors, void* st
   return guarded([&]() -> Status {
     CheckedProblem checked;
     FA4_RETURN_IF_ERROR(check_problem(problem, pass, Use::Run, &checked));
-    FA4_RETURN_IF_ERROR(refuse_stream(stream));  // after the device, which is the better reason
     PlanCache::Entry plan;
     FA4_RETURN_IF_ERROR(cached_plan(checked, pass, &plan));
-    return run(*plan, checked, tensors, Workspace{});
+    return run(*plan, checked, tensors, Workspace{.stream = stream, .one_shot = true});
   });
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/options.h"
 
+#include <charconv>
 #include <cmath>
 #include <string_view>
+
+#include "device/models.h"
 
 namespace fa4::api {
 namespace {
@@ -62,6 +65,28 @@ Status read_window(const fa4_problem& source, Problem* problem) {
   return {};
 }
 
+// "cpu", "cuda:1" or an architecture, "sm_120".
+Status parse_place(std::string_view name, Place* place) {
+  *place = {};
+  if (name == "cpu") return {};
+  if (device::find_model(name) != nullptr) {
+    *place = {.kind = Place::Kind::Model, .index = 0, .arch = std::string(name)};
+    return {};
+  }
+  constexpr std::string_view kCuda = "cuda:";
+  if (name.starts_with(kCuda)) {
+    const char* const end = name.data() + name.size();
+    const auto [stopped, error] = std::from_chars(name.data() + kCuda.size(), end, place->index);
+    if (error == std::errc() && stopped == end && place->index >= 0) {
+      place->kind = Place::Kind::Cuda;
+      return {};
+    }
+  }
+  return unsupported(
+      "device is \"{}\"; it must be null (the tensors' device), cpu, cuda:N or one of {}", name,
+      device::model_names());
+}
+
 }  // namespace
 
 Status refuse_unserved(const fa4_problem& source) {
@@ -82,11 +107,6 @@ Status refuse_unserved(const fa4_problem& source) {
                          row.name, row.what);
     }
   }
-  if (source.device != nullptr && std::string_view(source.device) != "cpu") {
-    return unsupported(
-        "device is \"{}\"; this version plans for \"cpu\" only (or null, the tensors' device)",
-        source.device);
-  }
   return {};
 }
 
@@ -101,8 +121,24 @@ Status read_options(const fa4_problem& source, Problem* problem) {
   return {};
 }
 
-Status refuse_stream(const void* stream) {
-  if (stream == nullptr) return {};
+Status read_device_name(const char* name, Use use, Place* place) {
+  if (name == nullptr || *name == '\0') return {};
+  Place named;
+  FA4_RETURN_IF_ERROR(parse_place(name, &named));
+  if (use == Use::Run && named.kind == Place::Kind::Model) {
+    return unsupported(
+        "device is \"{}\", which is not here; a plan for it can be printed but not run", name);
+  }
+  if (use == Use::Run && named != *place) {
+    return invalid_argument("device is \"{}\", but q is in {}; it must be null or \"{}\"", name,
+                            text_of(*place), name_of(*place));
+  }
+  *place = named;
+  return {};
+}
+
+Status check_stream(const void* stream, const Place& place) {
+  if (stream == nullptr || place.kind == Place::Kind::Cuda) return {};
   return invalid_argument("stream is not null; host backends have no streams, so it must be null");
 }
 

@@ -32,7 +32,9 @@ class Builder {
                                        {"query_lengths", source_.query_lengths},
                                        {"key_lengths", source_.key_lengths},
                                        {"page_table", source_.page_table},
-                                       {"sink", source_.sink}}));
+                                       {"sink", source_.sink}},
+                                      &problem_.place));
+    FA4_RETURN_IF_ERROR(read_device_name(source_.device, use_, &problem_.place));
     problem_.packed_q = source_.cu_seqlens_q != nullptr;
     problem_.packed_k = source_.cu_seqlens_k != nullptr;
     problem_.paged = source_.page_table != nullptr;

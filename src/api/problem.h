@@ -23,6 +23,7 @@ Status check_problem(const fa4_problem* source, Pass pass, Use use, CheckedProbl
 struct Fact {
   const char* name;
   std::variant<int64_t, double, const char*> value;
+  bool at_least = false;  // a run may have more than the plan was made for
 
   bool operator==(const Fact& other) const { return value == other.value; }
 };

@@ -84,8 +84,10 @@ class Reader {
   const Problem& problem_;
 };
 
-// The problem's tensors are in host memory: results must be there too.
-const DLTensor kHostTensor{nullptr, {kDLCPU, 0}, 0, {}, nullptr, nullptr, 0};
+// Results must be where q is.
+DLTensor somewhere_in(const Place& place) {
+  return {nullptr, device_of(place), 0, {}, nullptr, nullptr, 0};
+}
 
 }  // namespace
 
@@ -93,7 +95,9 @@ Status check_forward(const fa4_forward_tensors* source, const CheckedProblem& pr
                      CheckedForward* checked) {
   fa4_forward_tensors known;
   FA4_RETURN_IF_ERROR(read_struct(source, "tensors", &known));
-  FA4_RETURN_IF_ERROR(check_devices({{"q", &kHostTensor}, {"out", known.out}, {"lse", known.lse}}));
+  Place place;
+  const DLTensor q = somewhere_in(problem.problem.place);
+  FA4_RETURN_IF_ERROR(check_devices({{"q", &q}, {"out", known.out}, {"lse", known.lse}}, &place));
   const Reader reader(problem.problem);
   ForwardTensors& views = checked->views;
   FA4_RETURN_IF_ERROR(reader.rows(known.out, "out", kLikeOut, &checked->outputs, &views.out));
@@ -107,7 +111,9 @@ Status check_backward(const fa4_backward_tensors* source, const CheckedProblem& 
                       CheckedBackward* checked) {
   fa4_backward_tensors known;
   FA4_RETURN_IF_ERROR(read_struct(source, "tensors", &known));
-  FA4_RETURN_IF_ERROR(check_devices({{"q", &kHostTensor},
+  Place place;
+  const DLTensor q = somewhere_in(problem.problem.place);
+  FA4_RETURN_IF_ERROR(check_devices({{"q", &q},
                                      {"dout", known.dout},
                                      {"out", known.out},
                                      {"lse", known.lse},
@@ -115,7 +121,8 @@ Status check_backward(const fa4_backward_tensors* source, const CheckedProblem& 
                                      {"dq", known.dq},
                                      {"dk", known.dk},
                                      {"dv", known.dv},
-                                     {"dsink", known.dsink}}));
+                                     {"dsink", known.dsink}},
+                                    &place));
   const Reader reader(problem.problem);
   BackwardTensors& views = checked->views;
   std::vector<Tensor>*inputs = &checked->inputs, *outputs = &checked->outputs;

@@ -7,6 +7,7 @@
 #include "api/options.h"
 #include "api/overlap.h"
 #include "api/results.h"
+#include "device/cuda_device.h"
 
 namespace fa4::api {
 namespace {
@@ -56,17 +57,57 @@ Status kept_workspace(size_t size, void** data) {
   return {};
 }
 
-// The caller's workspace when there is one, else the thread's or memory that `owned` frees.
-Status find_workspace(const fa4_plan& plan, Workspace workspace, std::span<const Tensor> tensors,
-                      HostMemory* owned, void** data) {
-  *data = workspace.data;
-  if (workspace.data != nullptr) return check_workspace(plan, workspace, tensors);
-  const size_t needed = plan.plan.blueprint.workspace_bytes;
-  if (needed == 0) return {};
-  if (needed <= kKeptWorkspaceBytes) return kept_workspace(needed, data);
-  FA4_RETURN_IF_ERROR(allocate(needed, owned));
-  *data = owned->get();
-  return {};
+// The caller's workspace, or one that lasts for the call.
+class CallWorkspace {
+ public:
+  CallWorkspace() = default;
+  CallWorkspace(const CallWorkspace&) = delete;
+  CallWorkspace& operator=(const CallWorkspace&) = delete;
+
+  Status find(const fa4_plan& plan, Workspace workspace, const Place& place,
+              std::span<const Tensor> tensors) {
+    data_ = workspace.data;
+    if (workspace.data != nullptr) return check_workspace(plan, workspace, tensors);
+    const size_t needed = plan.plan.blueprint.workspace_bytes;
+    if (needed == 0) return {};
+    if (place.kind == Place::Kind::Host) return find_on_host(needed);
+    if (workspace.one_shot) {
+      FA4_RETURN_IF_ERROR(device::cuda_devices().find(place.index, &device_));
+      stream_ = workspace.stream;
+      return device_->take_scratch(needed, stream_, &data_);
+    }
+    return invalid_argument(
+        "workspace is null; on {} the caller provides it: fa4_plan_workspace_size is {} bytes",
+        text_of(place), needed);
+  }
+
+  // The status of the run; what was taken goes back in any case.
+  Status give_back(Status run) {
+    if (device_ == nullptr) return run;
+    Status returned = device_->return_scratch(data_, stream_);
+    return run.ok() ? returned : run;
+  }
+
+  void* data() const { return data_; }
+
+ private:
+  // The thread's when it is small, else memory that is freed with this.
+  Status find_on_host(size_t needed) {
+    if (needed <= kKeptWorkspaceBytes) return kept_workspace(needed, &data_);
+    FA4_RETURN_IF_ERROR(allocate(needed, &owned_));
+    data_ = owned_.get();
+    return {};
+  }
+
+  void* data_ = nullptr;
+  HostMemory owned_;
+  const device::Device* device_ = nullptr;
+  void* stream_ = nullptr;
+};
+
+// Lengths and page tables of a device are not read by the host; its kernels do not trust them.
+Status check_host_sequences(const Problem& problem) {
+  return problem.place.kind == Place::Kind::Host ? check_sequences(problem) : Status{};
 }
 
 std::vector<Tensor> joined(std::vector<Tensor> first, const std::vector<Tensor>& second) {
@@ -75,7 +116,7 @@ std::vector<Tensor> joined(std::vector<Tensor> first, const std::vector<Tensor>&
 }
 
 // A plan was made for one pass and for one kind of problem.
-Status check_plan(const fa4_plan* plan, Pass pass, const fa4_problem* problem, const void* stream,
+Status check_plan(const fa4_plan* plan, Pass pass, const fa4_problem* problem,
                   CheckedProblem* checked) {
   if (plan == nullptr) return invalid_argument("plan is null");
   if (plan->pass != pass) {
@@ -83,7 +124,6 @@ Status check_plan(const fa4_plan* plan, Pass pass, const fa4_problem* problem, c
                             name_of(plan->pass), name_of(pass));
   }
   FA4_RETURN_IF_ERROR(check_problem(problem, pass, Use::Run, checked));
-  FA4_RETURN_IF_ERROR(refuse_stream(stream));
   if (checked->request.backend != plan->request.backend) {
     return invalid_argument("backend is \"{}\", but the plan was made for \"{}\"",
                             checked->request.backend, plan->request.backend);
@@ -99,29 +139,31 @@ Status check_plan(const fa4_plan* plan, Pass pass, const fa4_problem* problem, c
 
 Status run_forward(const fa4_plan& plan, const CheckedProblem& checked,
                    const fa4_forward_tensors* tensors, Workspace workspace) {
+  FA4_RETURN_IF_ERROR(check_stream(workspace.stream, checked.problem.place));
   CheckedForward forward;
   FA4_RETURN_IF_ERROR(check_forward(tensors, checked, &forward));
   FA4_RETURN_IF_ERROR(check_outputs(forward.outputs, checked.tensors));
-  FA4_RETURN_IF_ERROR(check_sequences(checked.problem));
-  HostMemory owned;
-  void* memory;
-  FA4_RETURN_IF_ERROR(
-      find_workspace(plan, workspace, joined(forward.outputs, checked.tensors), &owned, &memory));
-  return plan.plan.backend->forward(checked.problem, plan.plan.blueprint, forward.views, memory);
+  FA4_RETURN_IF_ERROR(check_host_sequences(checked.problem));
+  CallWorkspace memory;
+  FA4_RETURN_IF_ERROR(memory.find(plan, workspace, checked.problem.place,
+                                  joined(forward.outputs, checked.tensors)));
+  return memory.give_back(plan.plan.backend->forward(
+      checked.problem, plan.plan.blueprint, forward.views, memory.data(), workspace.stream));
 }
 
 Status run_backward(const fa4_plan& plan, const CheckedProblem& checked,
                     const fa4_backward_tensors* tensors, Workspace workspace) {
+  FA4_RETURN_IF_ERROR(check_stream(workspace.stream, checked.problem.place));
   CheckedBackward backward;
   FA4_RETURN_IF_ERROR(check_backward(tensors, checked, &backward));
   const std::vector<Tensor> inputs = joined(backward.inputs, checked.tensors);
   FA4_RETURN_IF_ERROR(check_outputs(backward.outputs, inputs));
-  FA4_RETURN_IF_ERROR(check_sequences(checked.problem));
-  HostMemory owned;
-  void* memory;
+  FA4_RETURN_IF_ERROR(check_host_sequences(checked.problem));
+  CallWorkspace memory;
   FA4_RETURN_IF_ERROR(
-      find_workspace(plan, workspace, joined(backward.outputs, inputs), &owned, &memory));
-  return plan.plan.backend->backward(checked.problem, plan.plan.blueprint, backward.views, memory);
+      memory.find(plan, workspace, checked.problem.place, joined(backward.outputs, inputs)));
+  return memory.give_back(plan.plan.backend->backward(
+      checked.problem, plan.plan.blueprint, backward.views, memory.data(), workspace.stream));
 }
 
 }  // namespace fa4::api
@@ -133,8 +175,9 @@ fa4_status fa4_forward(const fa4_plan* plan, const fa4_problem* problem,
                        void* stream) {
   return fa4::api::guarded([&]() -> fa4::Status {
     fa4::api::CheckedProblem checked;
-    FA4_RETURN_IF_ERROR(fa4::api::check_plan(plan, fa4::Pass::Forward, problem, stream, &checked));
-    return fa4::api::run_forward(*plan, checked, tensors, {workspace, workspace_size});
+    FA4_RETURN_IF_ERROR(fa4::api::check_plan(plan, fa4::Pass::Forward, problem, &checked));
+    return fa4::api::run_forward(*plan, checked, tensors,
+                                 {workspace, workspace_size, stream, false});
   });
 }
 
@@ -143,8 +186,9 @@ fa4_status fa4_backward(const fa4_plan* plan, const fa4_problem* problem,
                         void* stream) {
   return fa4::api::guarded([&]() -> fa4::Status {
     fa4::api::CheckedProblem checked;
-    FA4_RETURN_IF_ERROR(fa4::api::check_plan(plan, fa4::Pass::Backward, problem, stream, &checked));
-    return fa4::api::run_backward(*plan, checked, tensors, {workspace, workspace_size});
+    FA4_RETURN_IF_ERROR(fa4::api::check_plan(plan, fa4::Pass::Backward, problem, &checked));
+    return fa4::api::run_backward(*plan, checked, tensors,
+                                  {workspace, workspace_size, stream, false});
   });
 }
 

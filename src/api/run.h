@@ -7,8 +7,11 @@
 namespace fa4::api {
 
 struct Workspace {
-  void* data = nullptr;  // null: allocated for the call
+  void* data = nullptr;
   size_t size = 0;
+  void* stream = nullptr;
+  bool one_shot =
+      false;  // there is no caller's workspace: on a device it is taken in the stream's order
 };
 
 Status run_forward(const fa4_plan& plan, const CheckedProblem& checked,

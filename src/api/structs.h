@@ -28,6 +28,10 @@ template <>
 inline constexpr size_t kFirstSize<fa4_combine_tensors> = offsetof(fa4_combine_tensors, lse) +
                                                           sizeof(const DLTensor*);
 
+template <>
+inline constexpr size_t kFirstSize<fa4_pack_options> = offsetof(fa4_pack_options, context) +
+                                                       sizeof(void*);
+
 // Copies what both sides know. Fields that the caller's version lacks are zero.
 template <class Struct>
 Status read_struct(const Struct* source, const char* name, Struct* copy) {

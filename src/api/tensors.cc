@@ -41,8 +41,13 @@ std::string device_text(const DLDevice& device) {
   }
 }
 
+bool is_cuda(const DLDevice& device) {
+  return type_of(device) == kDLCUDA || type_of(device) == kDLCUDAManaged;
+}
+
 bool same_device(const DLDevice& a, const DLDevice& b) {
   if (is_host(a)) return is_host(b);
+  if (is_cuda(a)) return is_cuda(b) && a.device_id == b.device_id;
   return type_of(a) == type_of(b) && a.device_id == b.device_id;
 }
 
@@ -159,6 +164,13 @@ int64_t last_byte_of(const Tensor& tensor) {
   return last;
 }
 
+// A plan may be made before there is any data.
+void read_alignment(const DLTensor& source, Tensor* tensor) {
+  if (source.data == nullptr || tensor->empty()) return;
+  const uint64_t address = reinterpret_cast<uintptr_t>(source.data) + source.byte_offset;
+  while (address % static_cast<uint64_t>(tensor->alignment) != 0) tensor->alignment /= 2;
+}
+
 Status read_data(const DLTensor& source, Tensor* tensor) {
   if (tensor->empty()) return {};
   if (source.data == nullptr) {
@@ -194,7 +206,28 @@ std::string shape_text(std::span<const int64_t> shape) {
   return text + "]";
 }
 
-Status check_devices(std::initializer_list<NamedTensor> tensors) {
+DLDevice device_of(const Place& place) {
+  if (place.kind == Place::Kind::Cuda) return {kDLCUDA, place.index};
+  return {kDLCPU, 0};
+}
+
+Status read_device(DLDevice device, const char* name, Place* place) {
+  *place = {};
+  if (is_host(device)) return {};
+  if (!is_cuda(device)) {
+    return unsupported("{} is on {}; served are host memory and CUDA devices", name,
+                       device_text(device));
+  }
+  if (device.device_id < 0) {
+    return invalid_argument("{} is on CUDA device {}; an index must not be negative", name,
+                            device.device_id);
+  }
+  place->kind = Place::Kind::Cuda;
+  place->index = device.device_id;
+  return {};
+}
+
+Status check_devices(std::initializer_list<NamedTensor> tensors, Place* place) {
   const NamedTensor* first = nullptr;
   for (const NamedTensor& named : tensors) {
     if (named.tensor == nullptr) continue;
@@ -205,11 +238,8 @@ Status check_devices(std::initializer_list<NamedTensor> tensors) {
                               device_text(first->tensor->device));
     }
   }
-  if (first != nullptr && !is_host(first->tensor->device)) {
-    return unsupported("{} is on {}; this version has no GPU backend and serves host memory only",
-                       first->name, device_text(first->tensor->device));
-  }
-  return {};
+  *place = {};
+  return first == nullptr ? Status{} : read_device(first->tensor->device, first->name, place);
 }
 
 Status read_tensor(const DLTensor* source, const Expected& expected, Use use, Tensor* tensor) {
@@ -222,6 +252,7 @@ Status read_tensor(const DLTensor* source, const Expected& expected, Use use, Te
   FA4_RETURN_IF_ERROR(read_dtype(*source, expected, tensor));
   FA4_RETURN_IF_ERROR(read_shape(*source, expected, tensor));
   FA4_RETURN_IF_ERROR(read_strides(*source, expected, tensor));
+  read_alignment(*source, tensor);
   return use == Use::Run ? read_data(*source, tensor) : Status{};
 }
 
@@ -252,7 +283,8 @@ RowsView rows_view(const Tensor& tensor, int batch_dim, int row_dim, int head_di
           .dtype = tensor.dtype,
           .batch_stride = batch_dim < 0 ? 0 : tensor.strides[batch_dim],
           .row_stride = tensor.strides[row_dim],
-          .head_stride = tensor.strides[head_dim]};
+          .head_stride = tensor.strides[head_dim],
+          .alignment = tensor.alignment};
 }
 
 LseView lse_view(const Tensor& tensor, int batch_dim, int head_dim, int row_dim) {

@@ -26,7 +26,8 @@ struct Tensor {
   int ndim = 0;
   std::array<int64_t, kMaxDims> shape{};
   std::array<int64_t, kMaxDims> strides{};
-  char* data = nullptr;  // byte_offset included
+  char* data = nullptr;    // byte_offset included
+  int32_t alignment = 16;  // of the data, in bytes, at most 16; without data 16
 
   bool empty() const;
 };
@@ -37,7 +38,11 @@ struct NamedTensor {
 };
 
 // All on one device, and that one is served. Null tensors are skipped.
-Status check_devices(std::initializer_list<NamedTensor> tensors);
+Status check_devices(std::initializer_list<NamedTensor> tensors, Place* place);
+
+// The place as DLPack has it, and back.
+DLDevice device_of(const Place& place);
+Status read_device(DLDevice device, const char* name, Place* place);
 
 // What a tensor may be: its dimensions are counted in the layout, "[B,Sq,H,D]".
 struct Expected {

@@ -4,6 +4,31 @@
 #include <cstring>
 
 namespace fa4 {
+
+std::string text_of(const Place& place) {
+  switch (place.kind) {
+    case Place::Kind::Host:
+      return "host memory";
+    case Place::Kind::Cuda:
+      return fmt::format("CUDA device {}", place.index);
+    case Place::Kind::Model:
+      return place.arch + ", which is not here";
+  }
+  return "";
+}
+
+std::string name_of(const Place& place) {
+  switch (place.kind) {
+    case Place::Kind::Host:
+      return "cpu";
+    case Place::Kind::Cuda:
+      return fmt::format("cuda:{}", place.index);
+    case Place::Kind::Model:
+      return place.arch;
+  }
+  return "";
+}
+
 namespace {
 
 struct Span {

@@ -6,11 +6,30 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <string>
 
 #include "core/dtype.h"
 #include "core/status.h"
 
 namespace fa4 {
+
+// Where tensors are, or the device that a plan is for.
+struct Place {
+  enum class Kind : uint8_t {
+    Host,
+    Cuda,
+    Model
+  };  // Model: an architecture that is not here, for plans only
+  Kind kind = Kind::Host;
+  int32_t index = 0;  // of a CUDA device
+  std::string arch;   // of a model: "sm_120"
+
+  bool operator==(const Place&) const = default;
+};
+
+std::string text_of(const Place& place);  // "host memory", "CUDA device 0"
+std::string name_of(
+    const Place& place);  // "cpu", "cuda:0", "sm_120": as fa4_problem::device has it
 
 enum class Pass : uint8_t { Forward, Backward };
 
@@ -24,6 +43,9 @@ struct RowsView {
   int64_t batch_stride = 0;
   int64_t row_stride = 0;
   int64_t head_stride = 0;
+  // Divides the address, in bytes, at most 16. Taken for 16 when a plan is made before there is any data; a run
+  // on less than what was planned for is refused.
+  int32_t alignment = 16;
 
   char* at(int64_t batch, int64_t row, int64_t head) const {
     return static_cast<char*>(data) +
@@ -65,6 +87,8 @@ struct VectorView {
 constexpr int64_t kOpen = -1;  // a window bound that does not bound; others are below 2^32
 
 struct Problem {
+  Place place;
+
   int64_t batch = 0;
   int64_t heads = 0;
   int64_t kv_heads = 0;

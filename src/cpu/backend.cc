@@ -94,13 +94,13 @@ class CpuBackend final : public Backend {
   }
 
   Status forward(const Problem& problem, const Blueprint& blueprint, const ForwardTensors& tensors,
-                 void* base) const override {
+                 void* base, void*) const override {
     run_forward(problem, find_kernel(blueprint.kernel), tensors, blueprint.threads, base);
     return {};
   }
 
   Status backward(const Problem& problem, const Blueprint& blueprint,
-                  const BackwardTensors& tensors, void* base) const override {
+                  const BackwardTensors& tensors, void* base, void*) const override {
     run_backward(problem, find_kernel(blueprint.kernel), tensors, blueprint.threads, base);
     return {};
   }

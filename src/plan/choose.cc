@@ -10,11 +10,9 @@ namespace fa4::plan {
 namespace {
 
 // Names that the command line and the API reserve for what is to come.
-bool is_future_kernel(std::string_view name) {
-  return name == "sm80" || name == "sm90" || name == "sm100";
-}
+bool is_future_kernel(std::string_view name) { return name == "sm90" || name == "sm100"; }
 bool is_future_backend(std::string_view name) {
-  return name == "gpu" || name == "emulated" || name.starts_with("emulated:");
+  return name == "emulated" || name.starts_with("emulated:");
 }
 
 bool has_kernel(const Backend& backend, std::string_view name) {
@@ -73,6 +71,7 @@ Status judge_kernel(const Problem& problem, Pass pass, const Request& request,
   if (request.kernel != "auto" && request.kernel != kernel.name) {
     return unsupported("kernel \"{}\" was asked for", request.kernel);
   }
+  FA4_RETURN_IF_ERROR(candidate.backend->reaches(problem.place));
   FA4_RETURN_IF_ERROR(kernel.runs_here);
   FA4_RETURN_IF_ERROR(candidate.backend->supports(problem, pass, kernel.name));
   if (candidate.judge && request.backend == "auto" && request.kernel == "auto") {

@@ -32,6 +32,21 @@ Json describe_problem(const Problem& problem) {
           {"batch_invariant", problem.batch_invariant}};
 }
 
+Json describe_kernels(const Blueprint& blueprint) {
+  Json list = Json::array();
+  for (const CompiledKernel& kernel : blueprint.compiled) {
+    Json item = {
+        {"entry", kernel.entry}, {"threads", kernel.threads}, {"smem_bytes", kernel.smem_bytes}};
+    if (!kernel.origin.empty()) {
+      item["registers"] = kernel.registers;
+      item["spill_bytes"] = kernel.spill_bytes;
+      item["origin"] = kernel.origin;
+    }
+    list.push_back(std::move(item));
+  }
+  return list;
+}
+
 }  // namespace
 
 std::string describe(const Problem& problem, Pass pass, const Request& request, const Plan& plan) {
@@ -44,6 +59,7 @@ std::string describe(const Problem& problem, Pass pass, const Request& request, 
   }
   const Json text = {
       {"pass", name_of(pass)},
+      {"device", name_of(problem.place)},
       {"backend", plan.backend->name()},
       {"kernel", plan.blueprint.kernel},
       {"why", plan.why},
@@ -51,6 +67,7 @@ std::string describe(const Problem& problem, Pass pass, const Request& request, 
       {"problem", describe_problem(problem)},
       {"tiles", tiles},
       {"grid", plan.blueprint.grid},
+      {"kernels", describe_kernels(plan.blueprint)},
       {"threads", plan.blueprint.threads},
       {"workspace_bytes", plan.blueprint.workspace_bytes},
       {"work", {{"visible_pairs", plan.work.visible_pairs}, {"flops", plan.work.flops}}},

@@ -64,7 +64,7 @@ class PlainLoops final : public Backend {
   }
 
   Status forward(const Problem& problem, const Blueprint& blueprint, const ForwardTensors& tensors,
-                 void* workspace) const override {
+                 void* workspace, void*) const override {
     dispatch(exact_, problem.q.dtype, [&]<class Number>() {
       reference::forward<Number>(problem, tensors, blueprint.threads, workspace);
     });
@@ -72,7 +72,7 @@ class PlainLoops final : public Backend {
   }
 
   Status backward(const Problem& problem, const Blueprint& blueprint,
-                  const BackwardTensors& tensors, void* workspace) const override {
+                  const BackwardTensors& tensors, void* workspace, void*) const override {
     dispatch(exact_, problem.q.dtype, [&]<class Number>() {
       reference::backward<Number>(problem, tensors, blueprint.threads, workspace);
     });

@@ -72,8 +72,17 @@ TEST(Face, AReasonIsAnAnswer) {
   Memory memory;
   Problem problem = memory.problem();
   EXPECT_EQ(reason_to_refuse(problem, FA4_PASS_FORWARD), std::nullopt);
-  problem.device = "cuda:0";
-  EXPECT_NE(reason_to_refuse(problem, FA4_PASS_FORWARD).value_or("").find("device is \"cuda:0\""),
+  problem.device = "tpu:0";
+  EXPECT_NE(reason_to_refuse(problem, FA4_PASS_FORWARD).value_or("").find("device is \"tpu:0\""),
+            std::string::npos);
+}
+
+TEST(Face, AViewCanBeOnADevice) {
+  Memory memory;
+  Problem problem = memory.problem();
+  for (TensorView* view : {&problem.q, &problem.k, &problem.v}) *view = view->on({kDLCUDA, 3});
+  problem.backend = "cpu";
+  EXPECT_NE(reason_to_refuse(problem, FA4_PASS_FORWARD).value_or("").find("on CUDA device 3"),
             std::string::npos);
 }
 

@@ -68,22 +68,27 @@ const Refusal kTensors[] = {
      "k has dtype bfloat16; it must be float32, the dtype of q"},
     {"v_other_type", [](Small& s) { s.v.dl.dtype = kFloat16; }, kInvalid,
      "v has dtype float16; it must be float32, the dtype of q"},
-    {"cuda",
+    {"cuda_cpu_backend",
      [](Small& s) {
        s.q.dl.device = s.k.dl.device = s.v.dl.device = {kDLCUDA, 1};
+       s.problem.backend = "cpu";
      },
-     kUnsupported,
-     "q is on CUDA device 1; this version has no GPU backend and serves host memory only"},
+     kUnsupported, "works on host memory; this problem is on CUDA device 1"},
+    {"cuda_negative",
+     [](Small& s) {
+       s.q.dl.device = s.k.dl.device = s.v.dl.device = {kDLCUDA, -1};
+     },
+     kInvalid, "q is on CUDA device -1; an index must not be negative"},
     {"rocm",
      [](Small& s) {
        s.q.dl.device = s.k.dl.device = s.v.dl.device = {kDLROCM, 0};
      },
-     kUnsupported, "q is on ROCm device 0; this version has no GPU backend"},
+     kUnsupported, "q is on ROCm device 0; served are host memory and CUDA devices"},
     {"metal",
      [](Small& s) {
        s.q.dl.device = s.k.dl.device = s.v.dl.device = {kDLMetal, 0};
      },
-     kUnsupported, "q is on DLPack device type 8, id 0; this version has no GPU backend"},
+     kUnsupported, "q is on DLPack device type 8, id 0; served are host memory and CUDA devices"},
     {"two_devices",
      [](Small& s) {
        s.v.dl.device = {kDLCUDA, 0};
@@ -207,12 +212,14 @@ const Refusal kOptions[] = {
      "score_function is set, but no backend of this version serves score functions"},
     {"mask_function", [](Small& s) { s.problem.mask_function = "1"; }, kUnsupported,
      "mask_function is set, but no backend of this version serves mask functions"},
-    {"device", [](Small& s) { s.problem.device = "cuda:0"; }, kUnsupported,
-     "device is \"cuda:0\"; this version plans for \"cpu\" only"},
+    {"device", [](Small& s) { s.problem.device = "tpu:0"; }, kUnsupported,
+     "device is \"tpu:0\"; it must be null (the tensors' device), cpu, cuda:N or one of sm_80, "},
+    {"device_index", [](Small& s) { s.problem.device = "cuda:0x"; }, kUnsupported,
+     "device is \"cuda:0x\"; it must be null"},
     {"backend_unknown", [](Small& s) { s.problem.backend = "fast"; }, kInvalid,
-     "backend \"fast\" is unknown; it must be auto or one of cpu, reference, plain"},
+     "backend \"fast\" is unknown; it must be auto or one of gpu, cpu, reference, plain"},
     {"backend_gpu", [](Small& s) { s.problem.backend = "gpu"; }, kUnsupported,
-     "backend \"gpu\" is not in this version, which has cpu, reference, plain"},
+     "gpu/sm80: the tensors are in host memory; backend \"gpu\" works on those of a CUDA device"},
     {"backend_emulated", [](Small& s) { s.problem.backend = "emulated:sm_100a"; }, kUnsupported,
      "backend \"emulated:sm_100a\" is not in this version"},
     {"kernel_unknown", [](Small& s) { s.problem.kernel = "fast"; }, kInvalid,
@@ -221,7 +228,7 @@ const Refusal kOptions[] = {
      [](Small& s) { s.problem.backend = "cpu", s.problem.kernel = "double"; }, kInvalid,
      "kernel \"double\" is unknown in backend \"cpu\"; it must be auto or one of "},
     {"kernel_sm80", [](Small& s) { s.problem.kernel = "sm80"; }, kUnsupported,
-     "kernel \"sm80\" is a GPU kernel and not in this version"},
+     "gpu/sm80: the tensors are in host memory"},
     {"kernel_sm90", [](Small& s) { s.problem.kernel = "sm90"; }, kUnsupported,
      "kernel \"sm90\" is a GPU kernel"},
     {"kernel_sm100", [](Small& s) { s.problem.kernel = "sm100"; }, kUnsupported,
@@ -309,7 +316,7 @@ TEST(Refusal, Float64NeedsTheReferenceByName) {
   Small small(kFloat64);
   const fa4_status status = fa4_supports(&small.problem, FA4_PASS_FORWARD);
   EXPECT_TRUE(
-      refused(status, FA4_ERROR_UNSUPPORTED, "no kernel serves this forward problem: cpu/"));
+      refused(status, FA4_ERROR_UNSUPPORTED, "no kernel serves this forward problem: gpu/sm80: "));
   EXPECT_TRUE(refused(
       status, FA4_ERROR_UNSUPPORTED,
       "reference/double: it serves this problem, but is a judge, chosen only by name (backend \"reference\")"));

@@ -247,14 +247,5 @@ TEST(RunRefusal, HostBackendsHaveNoStream) {
   EXPECT_TRUE(refused(fa4_combine(&combine, &stream), kInvalid, sentence));
 }
 
-TEST(RunRefusal, TheDeviceIsNamedBeforeItsStream) {
-  Small small;
-  int stream = 0;
-  small.q.dl.device = small.k.dl.device = small.v.dl.device = {kDLCUDA, 0};
-  EXPECT_TRUE(refused(
-      fa4_attention_forward(&small.problem, &small.forward, &stream), kUnsupported,
-      "q is on CUDA device 0; this version has no GPU backend and serves host memory only"));
-}
-
 }  // namespace
 }  // namespace fa4::test

@@ -100,10 +100,48 @@ TEST_F(Command, PlanOfHugeShapesNeedsNoMemory) {
   EXPECT_EQ(fa4("plan --shape 64,64,64,1000000,1000000,128 --backend reference").exit, 0);
 }
 
+TEST_F(Command, PlanIsMadeForADeviceThatIsNotHere) {
+  const Answer answer = fa4("plan --shape 1,4,2,64,64,64 --dtype bf16 --device sm_120 --json -");
+  ASSERT_EQ(answer.exit, 0) << answer.err;
+  const Json plan = Json::parse(answer.out);
+  EXPECT_EQ(plan["backend"], "gpu");
+  EXPECT_EQ(plan["device"], "sm_120");
+  EXPECT_FALSE(plan["kernels"].empty());
+  const Answer fp32 = fa4("plan --shape 1,4,2,64,64,64 --device sm_120");
+  EXPECT_EQ(fp32.exit, 3);
+  EXPECT_NE(fp32.err.find("q is float32; kernel \"sm80\" takes bfloat16 and float16"),
+            std::string::npos)
+      << fp32.err;
+  EXPECT_EQ(fa4("plan --shape 1,4,2,64,64,64 --device sm_121x").exit, 3);
+}
+
+TEST_F(Command, RunOnADeviceThatIsNotHereIsRefused) {
+  const Answer answer = fa4("run --shape 1,4,2,64,64,64 --dtype bf16 --device sm_120");
+  EXPECT_EQ(answer.exit, 3);
+  EXPECT_NE(answer.err.find("device is \"sm_120\", which is not here"), std::string::npos)
+      << answer.err;
+  const Answer none = fa4("run --shape 1,4,2,64,64,64 --dtype bf16 --device cuda:99");
+  EXPECT_NE(none.exit, 0);
+  EXPECT_NE(none.err, "");
+}
+
+TEST_F(Command, PackWithoutCompilerSaysSo) {
+  write_text(path("cases"), "--shape 1,4,2,64,64,64 --dtype bf16\n");
+  ::setenv("FA4_NVRTC", path("nowhere").c_str(), 1);
+  ::setenv("FA4_CACHE_MB", "0", 1);
+  const Answer answer = fa4("pack --arch sm_80 --cases cases -o kernels.pack");
+  ::unsetenv("FA4_NVRTC");
+  ::unsetenv("FA4_CACHE_MB");
+  EXPECT_EQ(answer.exit, 3);
+  EXPECT_NE(answer.err.find("cannot be compiled: FA4_NVRTC is "), std::string::npos) << answer.err;
+  EXPECT_FALSE(exists("kernels.pack"));
+  EXPECT_EQ(fa4("pack --arch sm_20 --cases cases -o kernels.pack").exit, 2);
+}
+
 TEST_F(Command, InfoListsBackends) {
   const Answer answer = fa4("info");
   EXPECT_EQ(answer.exit, 0) << answer.err;
-  for (const char* word : {"version:", "threads:", "reference", "GPU"}) {
+  for (const char* word : {"version:", "threads:", "reference", "nvrtc:", "cache:", "sm80"}) {
     EXPECT_NE(answer.out.find(word), std::string::npos) << word;
   }
   EXPECT_TRUE(Json::parse(fa4("info --json").out).contains("backends"));

@@ -99,7 +99,7 @@ inline Outputs forward(const Backend& backend, const Case& c, Inputs& inputs) {
   const Blueprint blueprint = backend.prepare(problem, Pass::Forward, "");
   std::vector<char> workspace(blueprint.workspace_bytes + 64);
   const ForwardTensors tensors{rows_view(outputs.out), lse_view(outputs.lse), true};
-  const Status status = backend.forward(problem, blueprint, tensors, workspace.data());
+  const Status status = backend.forward(problem, blueprint, tensors, workspace.data(), nullptr);
   EXPECT_TRUE(status.ok()) << status.message;
   return outputs;
 }
@@ -124,7 +124,7 @@ inline void backward(const Backend& backend, const Case& c, Inputs& inputs, Outp
   if (c.sink) tensors.dsink = vector_view(outputs->dsink);
   const Blueprint blueprint = backend.prepare(problem, Pass::Backward, "");
   std::vector<char> workspace(blueprint.workspace_bytes + 64);
-  const Status status = backend.backward(problem, blueprint, tensors, workspace.data());
+  const Status status = backend.backward(problem, blueprint, tensors, workspace.data(), nullptr);
   EXPECT_TRUE(status.ok()) << status.message;
 }
 

@@ -2,6 +2,7 @@
 #include "attention.h"
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -119,8 +120,25 @@ double flops_of(const Inputs& inputs, const Options& options, fa4_pass pass) {
   return visible_pairs(inputs, options) * per_pair;
 }
 
+DLDevice device_of(const Options& options) {
+  const std::string device =
+      options.device.empty() && options.backend == "gpu" ? "cuda:0" : options.device;
+  constexpr std::string_view kCuda = "cuda:";
+  int index = 0;
+  if (!device.starts_with(kCuda)) return kHost;
+  const char* const end = device.data() + device.size();
+  const auto [stopped, error] = std::from_chars(device.data() + kCuda.size(), end, index);
+  if (error != std::errc() || stopped != end || index < 0) {
+    bad_input("--device is {}; it must be cpu, cuda:N or, for plan, an architecture",
+              printable(device));
+  }
+  return {kDLCUDA, index};
+}
+
 BoundProblem::BoundProblem(const Inputs& inputs, const Options& options)
     : backend_(options.backend), kernel_(options.kernel), device_(options.device) {
+  const DLDevice device = device_of(options);
+  if (device.device_type != kDLCPU) mirror_ = std::make_unique<Mirror>(device);
   constexpr size_t kMostTensors = 9;
   views_.reserve(kMostTensors);
   fa4_problem_init(&problem_);
@@ -149,8 +167,16 @@ BoundProblem::BoundProblem(const Inputs& inputs, const Options& options)
 }
 
 const DLTensor* BoundProblem::bind(const Tensor& tensor) {
-  views_.push_back(tensor.dlpack());
+  views_.push_back(mirror_ ? mirror_->add(tensor) : tensor.dlpack());
+  inputs_.push_back(&tensor);
   return &views_.back();
+}
+
+std::string BoundProblem::written_input() const {
+  for (size_t i = 0; i < inputs_.size() && mirror_ != nullptr; ++i) {
+    if (mirror_->differs(*inputs_[i])) return fmt::format("tensor {} of the problem", i);
+  }
+  return "";
 }
 
 Plan::Plan(const BoundProblem& problem, fa4_pass pass) {
@@ -176,38 +202,6 @@ void add_gradients(const Inputs& inputs, const ResultLayouts& layouts, Results* 
   results->dk.emplace(type, inputs.k.shape(), layouts.dk);
   results->dv.emplace(type, inputs.v.shape(), layouts.dv);
   if (inputs.sink) results->dsink.emplace(wide_type(inputs), inputs.sink->shape(), layouts.dsink);
-}
-
-void run_forward(const Plan& plan, const BoundProblem& problem, const Results& results,
-                 std::span<std::byte> workspace) {
-  const DLTensor out = results.out.dlpack(), lse = results.lse.dlpack();
-  fa4_forward_tensors tensors{};
-  tensors.struct_size = sizeof(tensors);
-  tensors.out = &out;
-  tensors.lse = &lse;
-  check(fa4_forward(plan.get(), problem.get(), &tensors, workspace.data(), workspace.size(),
-                    nullptr));
-}
-
-void run_backward(const Plan& plan, const BoundProblem& problem, const Inputs& inputs,
-                  const Results& results, std::span<std::byte> workspace) {
-  const DLTensor dout = inputs.dout->dlpack(), out = results.out.dlpack(),
-                 lse = results.lse.dlpack();
-  const DLTensor dlse = inputs.dlse ? inputs.dlse->dlpack() : DLTensor{};
-  const DLTensor dq = results.dq->dlpack(), dk = results.dk->dlpack(), dv = results.dv->dlpack();
-  const DLTensor dsink = results.dsink ? results.dsink->dlpack() : DLTensor{};
-  fa4_backward_tensors tensors{};
-  tensors.struct_size = sizeof(tensors);
-  tensors.dout = &dout;
-  tensors.out = &out;
-  tensors.lse = &lse;
-  tensors.dlse = inputs.dlse ? &dlse : nullptr;
-  tensors.dq = &dq;
-  tensors.dk = &dk;
-  tensors.dv = &dv;
-  tensors.dsink = results.dsink ? &dsink : nullptr;
-  check(fa4_backward(plan.get(), problem.get(), &tensors, workspace.data(), workspace.size(),
-                     nullptr));
 }
 
 Results compute(const Inputs& inputs, const Options& options) {

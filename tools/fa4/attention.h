@@ -2,12 +2,15 @@
 // Tensors and options of one attention problem, and how the library is called on them.
 #pragma once
 
+#include <deque>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "fa4/fa4.h"
+#include "mirror.h"
 #include "tensor.h"
 
 namespace fa4::cli {
@@ -15,7 +18,7 @@ namespace fa4::cli {
 struct Options {
   std::string backend = "auto";
   std::string kernel = "auto";
-  std::string device;  // empty: the tensors'
+  std::string device;  // empty: the host, or with backend gpu its first CUDA device
   double scale = std::numeric_limits<double>::quiet_NaN();
   double softcap = 0;
   int64_t window_left = -1;
@@ -61,13 +64,21 @@ double visible_pairs(const Inputs& inputs, const Options& options);
 // Floating-point operations of the matrix products.
 double flops_of(const Inputs& inputs, const Options& options, fa4_pass pass);
 
-// A fa4_problem over tensors that must outlive it and stay where they are.
+// Where the tensors of a run are.
+DLDevice device_of(const Options& options);
+
+// A fa4_problem over tensors that must outlive it and stay where they are. On a device it holds copies of them.
 class BoundProblem {
  public:
   BoundProblem(const Inputs& inputs, const Options& options);
   BoundProblem(const BoundProblem&) = delete;
   BoundProblem& operator=(const BoundProblem&) = delete;
   const fa4_problem* get() const { return &problem_; }
+
+  bool on_device() const { return mirror_ != nullptr; }
+  Mirror& mirror() const { return *mirror_; }
+  // On a device, the name of an input whose copy there was written to, or "".
+  std::string written_input() const;
 
  private:
   const DLTensor* bind(const Tensor& tensor);
@@ -76,6 +87,8 @@ class BoundProblem {
   }
 
   std::string backend_, kernel_, device_;
+  std::unique_ptr<Mirror> mirror_;
+  std::vector<const Tensor*> inputs_;
   std::vector<DLTensor> views_;
   fa4_problem problem_;
 };
@@ -108,7 +121,39 @@ struct ResultLayouts {
 Results make_forward_results(const Inputs& inputs, const ResultLayouts& layouts = {});
 void add_gradients(const Inputs& inputs, const ResultLayouts& layouts, Results* results);
 
-// The workspace may be null: the library then allocates its own.
+// One pass on tensors that stay where they are, to be run as often as wanted. On the host the workspace may be
+// null: the library then allocates its own. On a device there is always one, poisoned and guarded.
+class PassRun {
+ public:
+  PassRun(const Plan& plan, const BoundProblem& problem, const Results& results,
+          std::span<std::byte> workspace = {});  // the forward
+  PassRun(const Plan& plan, const BoundProblem& problem, const Inputs& inputs,
+          const Results& results, std::span<std::byte> workspace = {});  // the backward
+  PassRun(const PassRun&) = delete;
+  PassRun& operator=(const PassRun&) = delete;
+
+  void operator()() const;
+  // Brings results back to the host. Fails if something was written that is nobody's result.
+  void fetch() const;
+  size_t workspace_bytes() const { return workspace_size_; }
+
+ private:
+  const DLTensor* bind(const Tensor& tensor, bool is_result);
+  void find_workspace(std::span<std::byte> workspace);
+
+  const Plan& plan_;
+  const BoundProblem& problem_;
+  bool backward_;
+  std::deque<DLTensor> views_;
+  std::vector<const Tensor*> results_;
+  fa4_forward_tensors forward_tensors_{};
+  fa4_backward_tensors backward_tensors_{};
+  std::optional<DeviceWorkspace> device_workspace_;
+  void* workspace_ = nullptr;
+  size_t workspace_size_ = 0;
+};
+
+// Runs once and fetches.
 void run_forward(const Plan& plan, const BoundProblem& problem, const Results& results,
                  std::span<std::byte> workspace = {});
 void run_backward(const Plan& plan, const BoundProblem& problem, const Inputs& inputs,

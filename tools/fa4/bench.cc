@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // fa4 bench: time, throughput and memory of cases, for people and for scripts.
+#include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "command_line.h"
+#include "cases.h"
 #include "files.h"
 #include "memory.h"
 #include "options.h"
@@ -29,28 +29,6 @@ struct Measured {
   double tflops() const { return flops / times.median() * 1e-9; }
 };
 
-// "#" begins a comment; each other line holds the options of one case.
-std::vector<CaseArguments> read_cases(const std::string& path, const CaseArguments& defaults) {
-  std::ifstream file(path);
-  if (!file) bad_input("--cases {} cannot be opened", path);
-  std::vector<CaseArguments> cases;
-  int number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    line = line.substr(0, line.find('#'));
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    if (line.back() == '\r') line.pop_back();
-    try {
-      cases.push_back(parse_case_line(line, defaults));
-      if (cases.back().shared.shape.empty()) bad_input("there is no --shape");
-    } catch (const Failure& failure) {
-      bad_input("{}:{}: {}", path, number, failure.what());
-    }
-  }
-  if (cases.empty()) bad_input("--cases {} holds no case", path);
-  return cases;
-}
-
 // The first run also pays for page faults and caches, and decides how many follow.
 template <class Work>
 Times measure(const Work& work, double min_time) {
@@ -62,9 +40,24 @@ Times measure(const Work& work, double min_time) {
   return time_runs(work, min_time, slow ? 1 : kLeastRuns, kMostRuns);
 }
 
+// On a device a sample is several runs in a row, so that launches hide behind work.
+Times measure_on_device(const PassRun& run, DLDevice device, double min_time) {
+  constexpr double kSampleMs = 5;
+  constexpr int kLeastSamples = 5, kMostSamples = 2000, kMostRuns = 1000;
+  const DeviceTimer timer(device);
+  timer.milliseconds(run, 3);
+  const double one = timer.milliseconds(run, 3);
+  const int runs = std::clamp(static_cast<int>(kSampleMs / std::max(one, 1e-3)), 1, kMostRuns);
+  return time_samples([&] { return timer.milliseconds(run, runs); }, min_time, kLeastSamples,
+                      kMostSamples);
+}
+
 Measured run_case(const CaseArguments& arguments, double min_time) {
   if (arguments.shared.shape.empty())
     bad_input("bench needs --shape B,H,Hk,Sq,Sk,D[,Dv] or --cases FILE");
+  if (arguments.packed || arguments.page_size > 0) {
+    bad_input("--packed and --page-size belong to pack and dump; bench runs dense cases");
+  }
   const DenseShape shape = parse_shape(arguments.shared.shape);
   const ElementType type =
       parse_dtype(arguments.shared.dtype.empty() ? "fp32" : arguments.shared.dtype);
@@ -95,14 +88,23 @@ Measured run_case(const CaseArguments& arguments, double min_time) {
   measured.kernel = plan.kernel();
   measured.threads = plan.threads();
   measured.flops = flops_of(inputs, options, pass);
+  std::optional<PassRun> run;
+  if (with_backward) {
+    run.emplace(plan, problem, inputs, results);
+  } else {
+    run.emplace(plan, problem, results);
+  }
+  if (problem.on_device()) {
+    constexpr double kMb = 1 << 20;
+    measured.times = measure_on_device(*run, problem.mirror().device(), min_time);
+    measured.extra = static_cast<double>(run->workspace_bytes()) / kMb;
+    measured.peak = static_cast<double>(problem.mirror().bytes()) / kMb + measured.extra;
+    run->fetch();
+    return measured;
+  }
   reset_peak();
   const double before = resident_mb();
-  measured.times = measure(
-      [&] {
-        with_backward ? run_backward(plan, problem, inputs, results)
-                      : run_forward(plan, problem, results);
-      },
-      min_time);
+  measured.times = measure(*run, min_time);
   measured.peak = peak_mb();
   measured.extra = measured.peak - before;
   return measured;

@@ -13,11 +13,16 @@ void add_shared_options(CLI::App* app, SharedOptions* shared) {
   const std::string group = "Problem";
   app->add_option(
          "--backend", shared->backend,
-         "auto, cpu, reference (double precision) or plain (the textbook algorithm, rounded)")
+         "auto, gpu, cpu, reference (double precision) or plain (the textbook algorithm, rounded)")
       ->capture_default_str()
       ->group(group);
   app->add_option("--kernel", shared->kernel, "auto, or a name that fa4 info lists")
       ->capture_default_str()
+      ->group(group);
+  app->add_option(
+         "--device", shared->device,
+         "cuda:N, where the tensors are then put (backend gpu: cuda:0); for plan and dump also an "
+         "architecture that is not here, sm_120")
       ->group(group);
   app->add_option("--dtype", shared->dtype, "fp32, bf16 or fp16 (fp64: backend reference)")
       ->group(group);
@@ -38,6 +43,9 @@ void add_shared_options(CLI::App* app, SharedOptions* shared) {
 void add_case_options(CLI::App* app, CaseArguments* arguments) {
   add_shared_options(app, &arguments->shared);
   app->add_option("--pass", arguments->pass, "forward or backward")->capture_default_str();
+  app->add_flag("--packed", arguments->packed, "pack and dump: B sequences behind one another");
+  app->add_option("--page-size", arguments->page_size, "pack and dump: keys and values in pages")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 20));
 }
 
 void add_info(CLI::App* app, Action* action) {
@@ -56,13 +64,13 @@ void add_plan(CLI::App* app, Action* action) {
       app->add_subcommand("plan", "Say which backend and kernel would run a problem, and why");
   add_shared_options(verb, &arguments->shared);
   verb->add_option("--pass", arguments->pass, "forward or backward")->capture_default_str();
-  verb->add_option("--device", arguments->device, "plan for a device by name");
   verb->add_option("--json", arguments->json,
                    "write the plan as JSON to a file, or - for standard output");
   verb->footer(
       "Examples:\n"
       "  fa4 plan --shape 1,32,8,4096,4096,128 --dtype bf16 --causal --pass backward\n"
       "  fa4 plan --shape 1,8,8,1,16384,128 --dtype fp16 --json -\n"
+      "  fa4 plan --shape 1,32,8,4096,4096,128 --dtype bf16 --device sm_120\n"
       "Exit code 0: served; 3: refused, with every kernel's reason on standard error.");
   verb->callback([=] { *action = [=] { return plan(*arguments); }; });
 }
@@ -154,6 +162,39 @@ void add_compare(CLI::App* app, Action* action) {
   verb->callback([=] { *action = [=] { return compare(*arguments); }; });
 }
 
+void add_pack(CLI::App* app, Action* action) {
+  auto arguments = std::make_shared<PackArguments>();
+  CLI::App* verb = app->add_subcommand(
+      "pack", "Compile GPU kernels ahead of time into one file, which FA4_PACK names");
+  verb->add_option("--arch", arguments->archs, "architectures, as sm_80,sm_90a")->required();
+  verb->add_option("--cases", arguments->cases,
+                   "standard, or a file with the options of one case a line; # begins a comment")
+      ->capture_default_str();
+  verb->add_option("-o,--output", arguments->output, "the pack; it appears whole or not at all")
+      ->required();
+  verb->add_option("--threads", arguments->threads, "0: as many as there are processors");
+  verb->footer(
+      "Needs NVRTC and no GPU. Each device picks its own kernels; where a problem's are not in the pack, they\n"
+      "are compiled when they are needed.\n"
+      "Example:\n"
+      "  fa4 pack --arch sm_80,sm_90a --cases standard -o kernels.fa4pack");
+  verb->callback([=] { *action = [=] { return pack(*arguments); }; });
+}
+
+void add_dump(CLI::App* app, Action* action) {
+  auto arguments = std::make_shared<DumpArguments>();
+  CLI::App* verb = app->add_subcommand(
+      "dump", "Write the generated source, PTX, cubin and SASS of a problem's GPU kernels");
+  add_case_options(verb, &arguments->single);
+  verb->add_option("-o,--output", arguments->folder, "the folder to write to")
+      ->capture_default_str();
+  verb->footer(
+      "Needs NVRTC and no GPU. SASS is written where nvdisasm or cuobjdump is in PATH.\n"
+      "Example:\n"
+      "  fa4 dump --shape 1,32,8,4096,4096,128 --dtype bf16 --causal --device sm_90a -o dump");
+  verb->callback([=] { *action = [=] { return dump(*arguments); }; });
+}
+
 bool has_verb(CLI::App& app, const std::string& name) {
   const auto verbs = app.get_subcommands([](CLI::App*) { return true; });
   return std::any_of(verbs.begin(), verbs.end(),
@@ -183,6 +224,8 @@ int parse_command_line(int argc, char** argv, Action* action) {
   add_verify(&app, action);
   add_bench(&app, action);
   add_compare(&app, action);
+  add_pack(&app, action);
+  add_dump(&app, action);
   try {
     app.parse(argc, argv);
     return static_cast<int>(Exit::Right);

@@ -48,6 +48,37 @@ void print_kernels(const Json& backend) {
   }
 }
 
+// The text of `key`, or of the reason why there is none.
+std::string text_or_reason(const Json& facts, const char* key) {
+  return facts.contains(key) ? facts.value(key, "") : "none: " + facts.value("reason", "");
+}
+
+void print_gpu(const Json& gpu) {
+  constexpr double kMb = 1 << 20;
+  if (!gpu.value("runs_here", false)) {
+    fmt::print("gpu:     not used: {}\n", gpu.value("reason", ""));
+  }
+  if (gpu.contains("driver")) fmt::print("driver:  for CUDA {}\n", gpu.value("driver", ""));
+  fmt::print("nvrtc:   {}\n", text_or_reason(gpu.value("nvrtc", Json::object()), "path"));
+  const Json cache = gpu.value("cache", Json::object());
+  const std::string folder = cache.value("folder", "");
+  if (folder.empty()) {
+    fmt::print("cache:   none (FA4_CACHE_DIR, FA4_CACHE_MB)\n");
+  } else {
+    fmt::print("cache:   {}, {} kernels, {:.1f} of {:.0f} MB\n", folder, cache.value("entries", 0),
+               cache.value("bytes", 0.0) / kMb, cache.value("limit_bytes", 0.0) / kMb);
+  }
+  for (const Json& pack : gpu.value("packs", Json::array())) {
+    fmt::print("pack:    {}: {}\n", pack.value("path", ""),
+               pack.contains("reason") ? pack.value("reason", "")
+                                       : fmt::format("{} kernels for {}", pack.value("kernels", 0),
+                                                     pack.value("archs", "")));
+  }
+  if (gpu.contains("kernel_dir")) {
+    fmt::print("kernels: from {} (FA4_KERNEL_DIR)\n", gpu.value("kernel_dir", ""));
+  }
+}
+
 }  // namespace
 
 Exit info(const InfoArguments& arguments) {
@@ -61,13 +92,15 @@ Exit info(const InfoArguments& arguments) {
   fmt::print("flags:   {}\n", fmt::join(vector_flags(), " "));
   fmt::print("threads: {} (OpenMP; OMP_NUM_THREADS changes it)\n", facts.value("threads", 0));
   fmt::print("devices:");
-  bool has_gpu = false;
   for (const Json& device : facts.value("devices", Json::array())) {
     fmt::print(" {}", device.value("name", ""));
-    has_gpu = has_gpu || device.value("name", "") != "cpu";
+    if (device.contains("description")) {
+      fmt::print(" ({}, {})", device.value("description", ""), device.value("arch", ""));
+    }
   }
-  if (!has_gpu) fmt::print("; no GPU is used, because this version has no GPU backend");
-  fmt::print("\nbackends:\n");
+  fmt::print("\n");
+  print_gpu(facts.value("gpu", Json::object()));
+  fmt::print("backends:\n");
   for (const Json& backend : facts.value("backends", Json::array())) {
     fmt::print("  {} (chosen by {})\n", backend.value("name", ""), backend.value("chosen_by", ""));
     print_kernels(backend);

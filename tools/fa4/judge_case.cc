@@ -19,6 +19,7 @@ Options judge_options(const Options& options, const char* backend) {
   Options result = options;
   result.backend = backend;
   result.kernel = "auto";
+  result.device.clear();
   result.num_splits = 0;
   return result;
 }

@@ -71,6 +71,7 @@ Options to_options(const SharedOptions& shared) {
   Options options;
   options.backend = shared.backend;
   options.kernel = shared.kernel;
+  options.device = shared.device;
   options.scale = shared.scale;
   options.softcap = shared.softcap;
   options.causal = shared.causal;

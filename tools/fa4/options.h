@@ -21,6 +21,7 @@ struct DenseShape {
 struct SharedOptions {
   std::string backend = "auto";
   std::string kernel = "auto";
+  std::string device;  // empty: not given
   std::string dtype;   // empty: not given
   std::string shape;   // empty: not given
   std::string window;  // empty: not given

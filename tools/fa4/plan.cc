@@ -20,6 +20,17 @@ std::string tiles_text(const Json& tiles) {
   return text;
 }
 
+// A kernel that was not compiled has no registers and no origin.
+void print_kernel(const Json& kernel) {
+  fmt::print("compiled:  {}, {} threads, {} bytes of shared memory", kernel.value("entry", ""),
+             kernel.value("threads", 0), kernel.value("smem_bytes", 0));
+  if (kernel.contains("origin")) {
+    fmt::print(", {} registers, {} bytes spilled, {}", kernel.value("registers", 0),
+               kernel.value("spill_bytes", 0), kernel.value("origin", ""));
+  }
+  fmt::print("\n");
+}
+
 void print_table(const Plan& plan, const std::string& name, const std::string& pass) {
   const Json facts = Json::parse(fa4_plan_describe(plan.get()));
   const Json work = facts.value("work", Json::object());
@@ -27,8 +38,11 @@ void print_table(const Plan& plan, const std::string& name, const std::string& p
   fmt::print("backend:   {}\nkernel:    {}\nwhy:       {}\n", plan.backend(), plan.kernel(),
              plan.why());
   fmt::print("tiles:     {}\n", tiles_text(facts.value("tiles", Json::object())));
-  fmt::print("grid:      {} tasks on {} threads\n", facts.value("grid", int64_t{0}),
-             plan.threads());
+  const bool host = facts.value("device", "cpu") == "cpu";
+  fmt::print("device:    {}\n", facts.value("device", ""));
+  fmt::print("grid:      {} {} {} threads\n", facts.value("grid", int64_t{0}),
+             host ? "tasks on" : "blocks of", plan.threads());
+  for (const Json& kernel : facts.value("kernels", Json::array())) print_kernel(kernel);
   fmt::print("workspace: {} bytes\n", plan.workspace_bytes());
   fmt::print("work:      {:.4g} visible pairs, {:.4g} GFLOP\n", work.value("visible_pairs", 0.0),
              work.value("flops", 0.0) * 1e-9);
@@ -48,8 +62,7 @@ Exit plan(const PlanArguments& arguments) {
   const ElementType type =
       parse_dtype(arguments.shared.dtype.empty() ? "fp32" : arguments.shared.dtype);
   const bool backward = parse_passes(arguments.pass, false) == Passes::Backward;
-  Options options = to_options(arguments.shared);
-  options.device = arguments.device;
+  const Options options = to_options(arguments.shared);
   const Inputs inputs = make_dense_inputs_without_data(shape, type);
   const BoundProblem problem(inputs, options);
   const Plan plan(problem, backward ? FA4_PASS_BACKWARD : FA4_PASS_FORWARD);

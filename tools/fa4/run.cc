@@ -135,12 +135,19 @@ std::string describe(const Inputs& inputs) {
   return text;
 }
 
-template <class Work>
-PassReport time_pass(const char* name, const Plan& plan, const Work& work) {
+PassReport time_pass(const char* name, const Plan& plan, const BoundProblem& problem,
+                     const PassRun& work) {
   constexpr double kSeconds = 0.5;
   constexpr int kMostRuns = 20;
   PassReport report{name, plan.backend(), plan.kernel(), plan.why(), plan.threads(), {}, 0};
-  report.times = time_runs(work, kSeconds, 1, kMostRuns);
+  if (problem.on_device()) {
+    const DeviceTimer timer(problem.mirror().device());
+    report.times =
+        time_samples([&] { return timer.milliseconds(work, 1); }, kSeconds, 1, kMostRuns);
+  } else {
+    report.times = time_runs(work, kSeconds, 1, kMostRuns);
+  }
+  work.fetch();
   return report;
 }
 
@@ -150,12 +157,14 @@ Results run_passes(const Inputs& inputs, const Options& options, std::vector<Pas
   std::optional<Plan> backward;
   if (inputs.dout) backward.emplace(problem, FA4_PASS_BACKWARD);  // refused before work is done
   Results results = make_forward_results(inputs);
-  reports->push_back(
-      time_pass("forward", forward, [&] { run_forward(forward, problem, results); }));
+  {
+    const PassRun run(forward, problem, results);
+    reports->push_back(time_pass("forward", forward, problem, run));
+  }
   if (backward) {
     add_gradients(inputs, {}, &results);
-    reports->push_back(time_pass("backward", *backward,
-                                 [&] { run_backward(*backward, problem, inputs, results); }));
+    const PassRun run(*backward, problem, inputs, results);
+    reports->push_back(time_pass("backward", *backward, problem, run));
   }
   reports->front().flops = flops_of(inputs, options, FA4_PASS_FORWARD);
   if (backward) reports->back().flops = flops_of(inputs, options, FA4_PASS_BACKWARD);
@@ -207,6 +216,7 @@ void add_checked_part(const Inputs& inputs, const Results& results, const Option
                       std::vector<Sample>* samples) {
   Options judge_options = options;
   judge_options.kernel = "auto";
+  judge_options.device.clear();
   judge_options.backend = "reference";
   const Results reference = compute(convert(inputs, ElementType::Float64), judge_options);
   judge_options.backend = "plain";

@@ -31,18 +31,28 @@ struct Times {
   double max() const { return milliseconds.back(); }
 };
 
-// Runs `work` at least `least` times and until `seconds` have passed, at most `most` times.
-template <class Work>
-Times time_runs(const Work& work, double seconds, int least, int most) {
+// Calls `sample`, which returns milliseconds, at least `least` times and until `seconds` have passed.
+template <class Sample>
+Times time_samples(const Sample& sample, double seconds, int least, int most) {
   Times times;
   const Stopwatch whole;
   for (int i = 0; i < most && (i < least || whole.seconds() < seconds); ++i) {
-    const Stopwatch one;
-    work();
-    times.milliseconds.push_back(one.seconds() * 1e3);
+    times.milliseconds.push_back(sample());
   }
   std::sort(times.milliseconds.begin(), times.milliseconds.end());
   return times;
+}
+
+// Runs `work` at least `least` times and until `seconds` have passed, at most `most` times.
+template <class Work>
+Times time_runs(const Work& work, double seconds, int least, int most) {
+  return time_samples(
+      [&] {
+        const Stopwatch one;
+        work();
+        return one.seconds() * 1e3;
+      },
+      seconds, least, most);
 }
 
 }  // namespace fa4::cli

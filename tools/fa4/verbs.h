@@ -18,12 +18,13 @@ struct InfoArguments {
 struct CaseArguments {
   SharedOptions shared;
   std::string pass = "forward";
+  bool packed = false;    // of pack and dump: sequences of the shape behind one another
+  int64_t page_size = 0;  // of pack and dump: keys in pages
 };
 
 struct PlanArguments {
   SharedOptions shared;
   std::string pass = "forward";
-  std::string device;
   std::string json;  // empty: a table; "-": standard output; otherwise a file
 };
 
@@ -55,11 +56,23 @@ struct CompareArguments {
   Limits limits;
 };
 
+struct PackArguments {
+  std::string archs, cases = "standard", output;
+  int32_t threads = 0;
+};
+
+struct DumpArguments {
+  CaseArguments single;
+  std::string folder = ".";
+};
+
 Exit info(const InfoArguments& arguments);
 Exit plan(const PlanArguments& arguments);
 Exit run(const RunArguments& arguments);
 Exit verify(const VerifyArguments& arguments);
 Exit bench(const BenchArguments& arguments);
 Exit compare(const CompareArguments& arguments);
+Exit pack(const PackArguments& arguments);
+Exit dump(const DumpArguments& arguments);
 
 }  // namespace fa4::cli

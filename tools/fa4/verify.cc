@@ -2,6 +2,7 @@
 // fa4 verify: problems judged against double precision.
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -70,6 +71,7 @@ std::string repeat_options(const VerifyArguments& arguments) {
   std::string text;
   if (shared.backend != "auto") text += " --backend " + shared.backend;
   if (shared.kernel != "auto") text += " --kernel " + shared.kernel;
+  if (!shared.device.empty()) text += " --device " + shared.device;
   if (!shared.dtype.empty()) text += " --dtype " + shared.dtype;
   if (shared.threads != 0) text += fmt::format(" --threads {}", shared.threads);
   if (arguments.pass != "both") text += " --pass " + arguments.pass;
@@ -98,14 +100,28 @@ Outcome verify_or_report(const Case& item, const Inputs& inputs) {
   }
 }
 
+// GPU kernels serve 16-bit types and, in the backward, head dims that are multiples of 8 up to 256; the rest of the
+// problem stays as it was drawn. Where runs are repeated, gradients must have the same bits.
+void fit_to_device(Case* item) {
+  constexpr int64_t kMultiple = 8, kMost = 256;
+  if (item->type == ElementType::Float32) item->type = ElementType::BFloat16;
+  for (int64_t* dim : {&item->shape.head_dim, &item->shape.value_dim}) {
+    if (!item->backward) continue;
+    *dim = std::min((*dim + kMultiple - 1) / kMultiple * kMultiple, kMost);
+  }
+  item->options.deterministic = item->check_threads;
+}
+
 Case make_case(const VerifyArguments& arguments, uint64_t index) {
   Case item = random_case(arguments.seed, index);
   item.options.backend = arguments.shared.backend;
   item.options.kernel = arguments.shared.kernel;
+  item.options.device = arguments.shared.device;
   item.options.num_threads = arguments.shared.threads;
   if (!arguments.shared.dtype.empty()) item.type = parse_dtype(arguments.shared.dtype);
   if (parse_passes(arguments.pass, true) == Passes::Forward) item.backward = item.dlse = false;
   if (arguments.check_threads) item.check_threads = true;
+  if (device_of(item.options).device_type != kDLCPU) fit_to_device(&item);
   const bool splits_keys =
       arguments.shared.backend != "reference" && arguments.shared.backend != "plain";
   if (!splits_keys) item.options.num_splits = 0;

@@ -180,7 +180,8 @@ Candidate run_candidate(const Case& item, Inputs& inputs, const Options& options
   return candidate;
 }
 
-void check_thread_counts(const Case& item, Inputs& inputs, Candidate* candidate, Outcome* outcome) {
+// With one thread; on a device, simply again.
+void check_second_run(const Case& item, Inputs& inputs, Candidate* candidate, Outcome* outcome) {
   Options options = item.options;
   options.num_threads = 1;
   Candidate again = run_candidate(item, inputs, options);
@@ -188,7 +189,8 @@ void check_thread_counts(const Case& item, Inputs& inputs, Candidate* candidate,
   for (size_t i = 0; i < first.size(); ++i) {
     if (same_bits(*first[i].second, *second[i].second)) continue;
     outcome->passed = false;
-    outcome->report += fmt::format("  {}: one thread gives other bits\n", first[i].first);
+    outcome->report += fmt::format(
+        "  {}: a second run (on the host with one thread) gives other bits\n", first[i].first);
   }
 }
 
@@ -204,7 +206,7 @@ Outcome verify_case(const Case& item, const Inputs& inputs) {
     outcome.passed = false;
     outcome.report = "  " + candidate.trespass + "\n";
   }
-  if (item.check_threads) check_thread_counts(item, guarded, &candidate, &outcome);
+  if (item.check_threads) check_second_run(item, guarded, &candidate, &outcome);
   const auto rerun = [&](Inputs& other) {
     return run_candidate(item, other, item.options).results;
   };

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "jit/source.h"
+
+#include <fmt/format.h>
+
+#include "jit/sha256.h"
+
+namespace fa4::jit {
+
+std::string generated_source(const plan::KernelSpec& spec) {
+  return fmt::format(
+      "#include \"{}{}\"\n"
+      "constexpr auto kConfig = {};\n"
+      "extern \"C\" __global__ void __launch_bounds__({}, {})\n"
+      "{}(const __grid_constant__ {} params) {{\n"
+      "  {}<kConfig>(params);\n"
+      "}}\n",
+      kVirtualRoot, spec.header, spec.config, spec.threads, spec.min_blocks, spec.entry,
+      spec.params, spec.function);
+}
+
+const std::vector<const char*>& compiler_flags() {
+  // constexpr functions serve the host too; ptxas tells of registers and spills in the log.
+  static const std::vector<const char*> flags = {"--std=c++20",
+                                                 "--device-as-default-execution-space",
+                                                 "--generate-line-info", "--ptxas-options=-v"};
+  return flags;
+}
+
+Status make_unit(const Bundle& bundle, const plan::KernelSpec& spec, const std::string& arch,
+                 Unit* unit) {
+  *unit = {};
+  unit->entry = spec.entry;
+  unit->arch = arch;
+  unit->source = generated_source(spec);
+  FA4_RETURN_IF_ERROR(bundle.closure_of(spec.header, &unit->header_names, &unit->header_texts));
+  Sha256 sum;
+  sum.add("fa4 kernel 1").add(arch).add(unit->source);
+  for (const char* flag : compiler_flags()) sum.add(flag);
+  for (size_t i = 0; i < unit->header_names.size(); ++i) {
+    sum.add(unit->header_names[i]).add(unit->header_texts[i]);
+  }
+  unit->key = sum.hex();
+  return {};
+}
+
+}  // namespace fa4::jit

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// PTX ISA, special registers and moves.
+#pragma once
+
+#include "base/types.h"
+
+namespace fa4::ptx {
+
+// mov.u32 index, %ctaid.x;
+// blockIdx.x, but read anew: what follows from it is computed again and not kept since the last time.
+FA4_DEVICE u32 ctaid_x() {
+  u32 index;
+  asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(index));
+  return index;
+}
+
+// mov.b32 y, x;
+// The same value, which the compiler does not recognise: what is computed from it stays where it is written.
+FA4_DEVICE u32 opaque(u32 x) {
+  u32 y;
+  asm volatile("mov.b32 %0, %1;" : "=r"(y) : "r"(x));
+  return y;
+}
+
+}  // namespace fa4::ptx

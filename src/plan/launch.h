@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a device is asked to do, as plain data: kernels to compile and launches of them. Written by the planners
+// of the kernel families, run by whoever owns a device; nothing here knows a driver.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace fa4::plan {
+
+// What a planner asks about a device. Filled from the driver, or from a table for one that is not here.
+struct DeviceFacts {
+  std::string arch;            // what NVRTC is told: "sm_80", "sm_90a"
+  int compute_capability = 0;  // 80, 86, 89, 90, 100, 120
+  int num_sms = 0;
+  int64_t smem_per_block_bytes = 0;  // the opt-in limit
+  int64_t smem_per_sm_bytes = 0;
+  int64_t l2_bytes = 0;
+};
+
+// One kernel as it is compiled: the generated source is `#include "header"` and an entry of that name which
+// calls `function<config>(params)`.
+struct KernelSpec {
+  std::string
+      entry;  // "fa4_sm80_forward_bf16_d128_causal": unique for the config, and its cache key's first part
+  std::string header;    // "sm80/forward/kernel.h", from the root of src/kernels
+  std::string function;  // "fa4::sm80::forward::kernel"
+  std::string
+      config;  // "fa4::Sm80ForwardConfig{.dtype = fa4::ElementType::BFloat16, .head_dim = 128}"
+  std::string params;       // "fa4::ForwardParams": the type of the one parameter
+  uint32_t threads = 0;     // of a block
+  uint32_t min_blocks = 1;  // per SM, for the launch bounds
+  uint32_t smem_bytes = 0;  // dynamic
+};
+
+struct Launch {
+  size_t kernel = 0;  // index into the kernels of the plan
+  std::array<uint32_t, 3> grid = {1, 1, 1};
+  std::vector<std::byte> params;  // the bytes of the kernel's parameter
+};
+
+template <class Params>
+std::vector<std::byte> bytes_of(const Params& params) {
+  const auto* first = reinterpret_cast<const std::byte*>(&params);
+  return {first, first + sizeof(Params)};
+}
+
+}  // namespace fa4::plan
