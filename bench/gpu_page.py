@@ -16,6 +16,7 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("svg")
+matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "fa4"}  # small files, the same from the same rows
 from matplotlib import pyplot  # noqa: E402
 
 PEERS = ("fa2", "cudnn", "triton")
@@ -70,10 +71,17 @@ def cells(rows):
 
 
 def losses(rows):
-    found = [f"{row['kind']} S {row['seq']} D {row['dim']} H {row['heads']}/{row['kv_heads']} "
-             f"{'causal' if row['causal'] else 'full'}: {ratio(row, peer):.2f} of {NAMES[peer]}"
-             for row in rows for peer in PEERS if (ratio(row, peer) or 1) < 1]
-    return [f"- {line}" for line in found] + [""] if found else ["None.", ""]
+    lines = []
+    for peer in PEERS:
+        measured = [row for row in rows if ratio(row, peer)]
+        lost = [row for row in measured if ratio(row, peer) < 1]
+        if lost and len(lost) == len(measured):
+            ratios = [ratio(row, peer) for row in lost]
+            lines.append(f"- {NAMES[peer]}: all {len(lost)} cells, {min(ratios):.2f} to {max(ratios):.2f}")
+            continue
+        lines += [f"- {NAMES[peer]}: S {row['seq']} D {row['dim']} H {row['heads']}/{row['kv_heads']} "
+                  f"{'causal' if row['causal'] else 'full'}, {ratio(row, peer):.2f}" for row in lost]
+    return lines + [""] if lines else ["None.", ""]
 
 
 def decode(rows):
@@ -107,7 +115,7 @@ def plot(rows, which, path):
     axes[1][0].set_ylabel("TFLOP/s")
     figure.suptitle(f"{which}, 32k tokens, hidden 2048, bf16", fontsize=10)
     figure.tight_layout()
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def plot_memory(rows, path):
@@ -122,7 +130,7 @@ def plot_memory(rows, path):
     axis.legend(fontsize=8)
     axis.grid(alpha=0.3)
     figure.tight_layout()
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def main():
