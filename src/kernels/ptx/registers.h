@@ -6,6 +6,15 @@
 
 namespace fa4::ptx {
 
+// mov.u32 thread, %tid.x;
+// `volatile`, so that each use reads it anew and what is computed from it (rows, chunks, addresses of a lane) is
+// computed anew, instead of staying in registers across a loop that has none to spare.
+FA4_DEVICE u32 tid_x() {
+  u32 thread;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+  return thread;
+}
+
 // mov.u32 index, %ctaid.x;
 // blockIdx.x, but read anew: what follows from it is computed again and not kept since the last time.
 FA4_DEVICE u32 ctaid_x() {

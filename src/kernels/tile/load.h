@@ -5,7 +5,7 @@
 
 #include "ptx/cp_async.h"
 #include "ptx/memory.h"
-#include "ptx/thread.h"
+#include "ptx/registers.h"
 #include "tile/rows.h"
 #include "tile/swizzle.h"
 

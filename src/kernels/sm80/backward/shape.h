@@ -3,7 +3,7 @@
 #pragma once
 
 #include "abi/sm80_backward_storage.h"
-#include "ptx/thread.h"
+#include "ptx/registers.h"
 
 namespace fa4::sm80::backward {
 
@@ -45,7 +45,7 @@ struct Shape {
   static_assert(!kScoresInRegisters || kGradDimWarps == 1, "a warp keeps the keys of its P and dS");
 };
 
-// Who a thread is in each of the products. Made anew in each step of a tile: see ptx/thread.h.
+// Who a thread is in each of the products. Made anew in each step of a tile: see ptx/registers.h.
 template <class S>
 struct Place {
   u32 thread, lane;

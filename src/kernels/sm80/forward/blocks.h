@@ -4,7 +4,6 @@
 #pragma once
 
 #include "ptx/registers.h"
-#include "ptx/thread.h"
 #include "sm80/forward/storage.h"
 #include "sm80/forward/values.h"
 #include "sm80/forward/work.h"

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "ptx/ldmatrix.h"
-#include "ptx/thread.h"
+#include "ptx/registers.h"
 #include "sm80/forward/config.h"
 #include "tile/element.h"
 #include "tile/mask.h"
