@@ -71,7 +71,7 @@ Status Bundle::closure_of(const std::string& root, std::vector<const char*>* nam
   waiting.emplace_back(std::string(kVirtualRoot) + root, "the generated source");
   std::set<std::string> found;
   while (!waiting.empty()) {
-    const auto [name, includer] = waiting.back();
+    const std::string name = waiting.back().first, includer = waiting.back().second;
     waiting.pop_back();
     if (!found.insert(name).second) continue;
     const auto file = files_.find(name);
