@@ -10,24 +10,12 @@
 #include <string>
 
 #include "plan/sm80_backward.h"
+#include "sm80_devices.h"
 
 namespace fa4::plan {
 namespace {
 
 namespace kernels = fa4::sm80::backward;
-
-constexpr int64_t kKb = 1024;
-
-DeviceFacts device_of(int compute_capability, int64_t smem_kb, int num_sms = 132) {
-  return {.arch = fmt::format("sm_{}", compute_capability),
-          .compute_capability = compute_capability,
-          .num_sms = num_sms,
-          .smem_per_block_bytes = smem_kb * kKb,
-          .smem_per_sm_bytes = (smem_kb + 1) * kKb,
-          .l2_bytes = 40 * kKb * kKb};
-}
-
-DeviceFacts h200() { return device_of(90, 227); }
 
 Problem dense(int64_t batch, int64_t seq, int64_t heads, int64_t kv_heads, int64_t head_dim,
               int64_t value_dim) {
