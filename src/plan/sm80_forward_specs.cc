@@ -40,7 +40,7 @@ std::string dims_of(const Config& c) {
 }
 
 template <class Config>
-std::string traits_of(const Config& c) {
+std::string traits_suffix(const Config& c) {
   std::string name;
   if (c.q_copy_bytes + c.k_copy_bytes + c.v_copy_bytes != 48) {
     name += fmt::format("_copy{}_{}_{}", c.q_copy_bytes, c.k_copy_bytes, c.v_copy_bytes);
@@ -66,7 +66,7 @@ std::string forward_entry(const Sm80ForwardConfig& c) {
   if (c.q_in_registers) name += "_qreg";
   if (c.schedule == Schedule::OneSlot) name += "_oneslot";
   if (c.packed_heads) name += "_group";
-  return name + traits_of(c);
+  return name + traits_suffix(c);
 }
 
 }  // namespace
@@ -90,7 +90,7 @@ KernelSpec forward_spec(const Sm80ForwardConfig& c, u32 min_blocks) {
 
 KernelSpec decode_spec(const Sm80DecodeConfig& c, u32 min_blocks) {
   return {.entry = fmt::format("fa4_sm80_decode_{}_m{}_s{}{}", dims_of(c), c.row_tiles * 16,
-                               c.depth, traits_of(c)),
+                               c.depth, traits_suffix(c)),
           .header = "sm80/decode/kernel.h",
           .function = "fa4::sm80::decode::kernel",
           .config = fmt::format("fa4::Sm80DecodeConfig{{.element = {}, .head_dim = {}, "

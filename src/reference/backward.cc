@@ -202,5 +202,6 @@ FA4_INSTANTIATE(Exact)
 FA4_INSTANTIATE(Rounded<Dtype::Float32>)
 FA4_INSTANTIATE(Rounded<Dtype::BFloat16>)
 FA4_INSTANTIATE(Rounded<Dtype::Float16>)
+#undef FA4_INSTANTIATE
 
 }  // namespace fa4::reference

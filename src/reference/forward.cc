@@ -15,11 +15,11 @@ namespace fa4::reference {
 namespace {
 
 template <class Real>
-struct TaskScratch {
+struct KeyScratch {
   Real* key_columns;  // [head_dim, k_length]
   Real* values;       // [k_length, value_dim]
 
-  TaskScratch(const Problem& problem, Arena* arena)
+  KeyScratch(const Problem& problem, Arena* arena)
       : key_columns(arena->take<Real>(problem.seq_k * problem.head_dim)),
         values(arena->take<Real>(problem.seq_k * problem.value_dim)) {}
 };
@@ -38,7 +38,7 @@ struct RowScratch {
 
 template <class Real>
 struct ForwardScratch {
-  std::vector<TaskScratch<Real>> tasks;
+  std::vector<KeyScratch<Real>> tasks;
   std::vector<RowScratch<Real>> rows;
 
   ForwardScratch(const Problem& problem, const Threads& threads, Arena* arena) {
@@ -83,7 +83,7 @@ Real softmax(KeyRange range, Real sink, Real* scores) {
 // Row `i` of the sequence, for one query head.
 template <class Number, class Real = typename Number::Real>
 void forward_row(const Problem& problem, const Sequence& sequence, int64_t i, int64_t head,
-                 const TaskScratch<Real>& task, const RowScratch<Real>& row,
+                 const KeyScratch<Real>& task, const RowScratch<Real>& row,
                  const ForwardTensors& tensors) {
   const KeyRange range = visible_keys(problem, sequence, i);
   const int64_t q_row = sequence.q_begin + i;
@@ -151,5 +151,6 @@ FA4_INSTANTIATE(Exact)
 FA4_INSTANTIATE(Rounded<Dtype::Float32>)
 FA4_INSTANTIATE(Rounded<Dtype::BFloat16>)
 FA4_INSTANTIATE(Rounded<Dtype::Float16>)
+#undef FA4_INSTANTIATE
 
 }  // namespace fa4::reference

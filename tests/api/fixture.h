@@ -14,6 +14,8 @@
 
 namespace fa4::test {
 
+inline constexpr fa4_status kInvalid = FA4_ERROR_INVALID_ARGUMENT;
+
 inline constexpr DLDataType kFloat32{kDLFloat, 32, 1};
 inline constexpr DLDataType kFloat64{kDLFloat, 64, 1};
 inline constexpr DLDataType kFloat16{kDLFloat, 16, 1};
@@ -115,6 +117,11 @@ inline testing::AssertionResult refused(fa4_status actual, fa4_status expected,
            << "the sentence is: " << fa4_last_error() << "\nwithout: " << sentence;
   }
   return testing::AssertionSuccess();
+}
+
+template <class Refusal>
+std::string name_of_refusal(const testing::TestParamInfo<Refusal>& info) {
+  return info.param.name;
 }
 
 inline testing::AssertionResult succeeded(fa4_status status) {

@@ -2,11 +2,11 @@
 // Every way in which fa4_problem can be wrong, with the sentence that the caller reads. Each is refused by
 // fa4_supports, by fa4_plan_create and by the one-shot call alike.
 #include "api/fixture.h"
+#include "support/not_finite.h"
 
 namespace fa4::test {
 namespace {
 
-constexpr fa4_status kInvalid = FA4_ERROR_INVALID_ARGUMENT;
 constexpr fa4_status kUnsupported = FA4_ERROR_UNSUPPORTED;
 
 struct Refusal {
@@ -172,7 +172,6 @@ const Refusal kSequences[] = {
      kInvalid, "sink has dtype float16; it must be float32 or bfloat16"},
 };
 
-constexpr double kInfinity = INFINITY;
 const Refusal kOptions[] = {
     {"scale_infinite", [](Small& s) { s.problem.scale = kInfinity; }, kInvalid,
      "scale is inf; it must be finite, or NaN for 1/sqrt(D)"},
@@ -249,10 +248,12 @@ TEST_P(ProblemRefusal, NamesTheArgument) {
   EXPECT_TRUE(refused(small.run_forward(), GetParam().status, GetParam().sentence));
 }
 
-std::string name_of_case(const testing::TestParamInfo<Refusal>& info) { return info.param.name; }
-INSTANTIATE_TEST_SUITE_P(tensors, ProblemRefusal, testing::ValuesIn(kTensors), name_of_case);
-INSTANTIATE_TEST_SUITE_P(sequences, ProblemRefusal, testing::ValuesIn(kSequences), name_of_case);
-INSTANTIATE_TEST_SUITE_P(options, ProblemRefusal, testing::ValuesIn(kOptions), name_of_case);
+INSTANTIATE_TEST_SUITE_P(tensors, ProblemRefusal, testing::ValuesIn(kTensors),
+                         name_of_refusal<Refusal>);
+INSTANTIATE_TEST_SUITE_P(sequences, ProblemRefusal, testing::ValuesIn(kSequences),
+                         name_of_refusal<Refusal>);
+INSTANTIATE_TEST_SUITE_P(options, ProblemRefusal, testing::ValuesIn(kOptions),
+                         name_of_refusal<Refusal>);
 
 // Sizes that 64-bit arithmetic in a backend could not hold; strides of 0 make them addressable.
 struct HugeShape {

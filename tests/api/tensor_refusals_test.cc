@@ -7,16 +7,15 @@
 namespace fa4::test {
 namespace {
 
-constexpr fa4_status kInvalid = FA4_ERROR_INVALID_ARGUMENT;
 constexpr float kPoison = 12345;
 
-struct Refusal {
+struct RunRefusal {
   const char* name;
   void (*bend)(Small&);
   const char* sentence;
 };
 
-void PrintTo(const Refusal& refusal, std::ostream* stream) { *stream << refusal.name; }
+void PrintTo(const RunRefusal& refusal, std::ostream* stream) { *stream << refusal.name; }
 
 void use_lengths(Small& s, int32_t first, int32_t second) {
   s.two_ints.integers()[0] = first, s.two_ints.integers()[1] = second;
@@ -36,7 +35,7 @@ void set_pages(Small& s, int32_t first, int32_t second) {
   s.problem.page_table = &s.two_ints.dl;
 }
 
-const Refusal kForward[] = {
+const RunRefusal kForward[] = {
     {"out_null", [](Small& s) { s.forward.out = nullptr; },
      "out is null; it must be a tensor [B,Sq,H,Dv]"},
     {"out_type", [](Small& s) { s.out.dl.dtype = kFloat64; },
@@ -117,7 +116,7 @@ const Refusal kForward[] = {
      "page_table[0, 0] is 2; it must lie between 0 and 1"},
 };
 
-class ForwardRefusal : public testing::TestWithParam<Refusal> {};
+class ForwardRefusal : public testing::TestWithParam<RunRefusal> {};
 
 TEST_P(ForwardRefusal, NamesTheArgumentAndWritesNothing) {
   for (const char* backend : {"cpu", "reference", "plain"}) {
@@ -133,7 +132,7 @@ TEST_P(ForwardRefusal, NamesTheArgumentAndWritesNothing) {
   }
 }
 
-const Refusal kBackward[] = {
+const RunRefusal kBackward[] = {
     {"dout_null", [](Small& s) { s.backward.dout = nullptr; },
      "dout is null; it must be a tensor [B,Sq,H,Dv]"},
     {"out_null", [](Small& s) { s.backward.out = nullptr; }, "out is null; it must be"},
@@ -192,7 +191,7 @@ const Refusal kBackward[] = {
      "elements of dsink overlap each other in memory"},
 };
 
-class BackwardRefusal : public testing::TestWithParam<Refusal> {};
+class BackwardRefusal : public testing::TestWithParam<RunRefusal> {};
 
 TEST_P(BackwardRefusal, NamesTheArgumentAndWritesNothing) {
   for (const char* backend : {"cpu", "reference", "plain"}) {
@@ -213,9 +212,10 @@ TEST_P(BackwardRefusal, NamesTheArgumentAndWritesNothing) {
   }
 }
 
-std::string name_of_case(const testing::TestParamInfo<Refusal>& info) { return info.param.name; }
-INSTANTIATE_TEST_SUITE_P(forward, ForwardRefusal, testing::ValuesIn(kForward), name_of_case);
-INSTANTIATE_TEST_SUITE_P(backward, BackwardRefusal, testing::ValuesIn(kBackward), name_of_case);
+INSTANTIATE_TEST_SUITE_P(forward, ForwardRefusal, testing::ValuesIn(kForward),
+                         name_of_refusal<RunRefusal>);
+INSTANTIATE_TEST_SUITE_P(backward, BackwardRefusal, testing::ValuesIn(kBackward),
+                         name_of_refusal<RunRefusal>);
 
 TEST(RunRefusal, NullStructs) {
   Small small;

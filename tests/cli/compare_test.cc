@@ -2,15 +2,15 @@
 #include "fa4/compare.h"
 
 #include <cmath>
-#include <limits>
 
 #include "command.h"
+#include "support/not_finite.h"
 
 namespace fa4::cli {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+using test::kInfinity;
+using test::kNan;
 
 Tensor tensor_of(const std::vector<double>& values) {
   Tensor tensor(ElementType::Float32, {static_cast<int64_t>(values.size())});

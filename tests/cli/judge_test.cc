@@ -2,15 +2,14 @@
 // The accuracy rule at its limits.
 #include "fa4/judge.h"
 
-#include <limits>
-
 #include "gtest/gtest.h"
+#include "support/not_finite.h"
 
 namespace fa4::cli {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+using test::kInfinity;
+using test::kNan;
 
 Sample sample_of(std::vector<double> candidate, std::vector<double> reference,
                  std::vector<double> low) {

@@ -5,11 +5,10 @@
 #include <cmath>
 
 #include "core_problem.h"
+#include "support/not_finite.h"
 
 namespace fa4::test {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // One row and head in float32; the result is {out, lse}.
 std::vector<double> combine_scalars(std::vector<float> outs, std::vector<float> lses) {

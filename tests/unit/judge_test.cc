@@ -7,12 +7,11 @@
 #include <cmath>
 
 #include "support/case.h"
+#include "support/not_finite.h"
 #include "support/tensor.h"
 
 namespace fa4::test {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // 100 elements of size 1 in bfloat16, of which plain has one wrong by 0.25: the largest error allowed is
 // 2 * 0.25 + 2^-8, the rms error 1.5 * 0.025 + 2^-8.

@@ -6,11 +6,11 @@
 #include <cmath>
 
 #include "core_problem.h"
+#include "support/not_finite.h"
 
 namespace fa4::test {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 const double kLog3 = std::log(3.0);
 
 // One head and one dimension in float64, scale 1: rows are numbers.

@@ -44,13 +44,6 @@ Sm80BackwardDetails details_of(const FamilyPlan& plan) {
   return std::any_cast<Sm80BackwardDetails>(plan.details);
 }
 
-Sm80BackwardParams params_of(const Launch& launch) {
-  Sm80BackwardParams params;
-  EXPECT_EQ(launch.params.size(), sizeof(params));
-  std::memcpy(&params, launch.params.data(), sizeof(params));
-  return params;
-}
-
 class Sm80BackwardPlanBudget : public testing::TestWithParam<std::pair<int, int64_t>> {};
 
 TEST_P(Sm80BackwardPlanBudget, ServesAllHeadDims) {
@@ -193,7 +186,7 @@ TEST(Sm80BackwardPlan, LaunchesPointIntoTheWorkspace) {
   ASSERT_EQ(launches.size(), 3u);
   std::set<const void*> places;
   for (const Launch& launch : launches) {
-    const Sm80BackwardParams params = params_of(launch);
+    const Sm80BackwardParams params = params_of<Sm80BackwardParams>(launch);
     for (const float* place : {params.row_lse, params.row_delta, params.sink_parts, params.dq_sums,
                                params.dk_parts, params.dv_parts}) {
       const auto* at = reinterpret_cast<const char*>(place);
@@ -214,8 +207,8 @@ TEST(Sm80BackwardPlan, TakesTheAlignmentThatAllStridesShare) {
   tensors.dout.data = reinterpret_cast<void*>(uintptr_t{0x1004});
   tensors.dq.row_stride += 1;
   const FamilyPlan plan = prepare_backward(problem, h200());
-  const Sm80BackwardParams params =
-      params_of(backward_launches(problem, plan, h200(), tensors, nullptr).at(0));
+  const Sm80BackwardParams params = params_of<Sm80BackwardParams>(
+      backward_launches(problem, plan, h200(), tensors, nullptr).at(0));
   EXPECT_EQ(params.q_align, 16u);
   EXPECT_EQ(params.dout_align, 4u);
   EXPECT_EQ(params.dq_align, 2u);

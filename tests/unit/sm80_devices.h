@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Devices for the tests of the sm80 planners.
+// Devices for the tests of the sm80 planners, and the parameters of what they launch.
 #pragma once
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
 
 #include "plan/launch.h"
 
@@ -20,5 +23,13 @@ inline DeviceFacts device_of(int compute_capability, int64_t smem_kb, int num_sm
 }
 
 inline DeviceFacts h200() { return device_of(90, 227); }
+
+template <class Params>
+Params params_of(const Launch& launch) {
+  Params params;
+  EXPECT_EQ(launch.params.size(), sizeof(params));
+  std::memcpy(&params, launch.params.data(), sizeof(params));
+  return params;
+}
 
 }  // namespace fa4::plan

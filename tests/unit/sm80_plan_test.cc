@@ -185,24 +185,17 @@ TEST(Sm80ForwardPlan, NamesEveryConfigApart) {
   EXPECT_EQ(entries.size(), configs.size());
 }
 
-Sm80ForwardParams params_of(const Launch& launch) {
-  Sm80ForwardParams params;
-  EXPECT_EQ(launch.params.size(), sizeof(params));
-  std::memcpy(&params, launch.params.data(), sizeof(params));
-  return params;
-}
-
 TEST(Sm80ForwardPlan, LaunchesRowsOfNoSequenceWhenPacked) {
   Problem problem = dense(3, 500, 500, 4, 2, 64, 64);
   const auto launches = [&](ForwardTensors tensors = {}) {
     return forward_launches(problem, prepare_forward(problem, h200()), h200(), tensors, nullptr);
   };
   problem.num_splits = 1;
-  EXPECT_EQ(launches().at(0).grid[0], params_of(launches().at(0)).work_items);
+  EXPECT_EQ(launches().at(0).grid[0], params_of<Sm80ForwardParams>(launches().at(0)).work_items);
   problem.packed_q = true;
-  EXPECT_GT(launches().at(0).grid[0], params_of(launches().at(0)).work_items);
+  EXPECT_GT(launches().at(0).grid[0], params_of<Sm80ForwardParams>(launches().at(0)).work_items);
   problem.seq_q = 0;  // every sequence is empty, the tensor is not
-  EXPECT_EQ(params_of(launches().at(0)).work_items, 0u);
+  EXPECT_EQ(params_of<Sm80ForwardParams>(launches().at(0)).work_items, 0u);
   EXPECT_GT(launches().at(0).grid[0], 0u);
 }
 

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "error.h"
+#include "json.h"
 
 namespace fa4::cli {
 namespace {
@@ -181,7 +181,7 @@ std::string BoundProblem::written_input() const {
 
 Plan::Plan(const BoundProblem& problem, fa4_pass pass) {
   check(fa4_plan_create(problem.get(), pass, &plan_));
-  const auto facts = nlohmann::json::parse(fa4_plan_describe(plan_));
+  const auto facts = Json::parse(fa4_plan_describe(plan_));
   backend_ = facts.value("backend", "");
   kernel_ = facts.value("kernel", "");
   why_ = facts.value("why", "");

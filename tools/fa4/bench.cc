@@ -2,11 +2,11 @@
 // fa4 bench: time, throughput and memory of cases, for people and for scripts.
 #include <algorithm>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "cases.h"
 #include "files.h"
+#include "json.h"
 #include "memory.h"
 #include "options.h"
 #include "timing.h"
@@ -14,8 +14,6 @@
 
 namespace fa4::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct Measured {
   std::string name, pass;

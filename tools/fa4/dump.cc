@@ -6,17 +6,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "cases.h"
 #include "files.h"
+#include "json.h"
 #include "verbs.h"
 
 namespace fa4::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
 std::string artifact(const Plan& plan, size_t kernel, const char* kind) {
   const void* data = nullptr;

@@ -5,17 +5,15 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "json.h"
 #include "verbs.h"
 
 namespace fa4::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 // The text after the colon of the first such line of /proc/cpuinfo; empty where there is none.
 std::string cpu_line(const std::string& key) {

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // fa4 plan: what would run a problem, and why the others do not.
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "files.h"
+#include "json.h"
 #include "options.h"
 #include "verbs.h"
 
 namespace fa4::cli {
 namespace {
-
-using Json = nlohmann::json;
 
 std::string tiles_text(const Json& tiles) {
   std::string text;

@@ -2,17 +2,15 @@
 #include "safetensors_header.h"
 
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "error.h"
+#include "json.h"
 
 namespace fa4::cli {
 namespace {
-
-using Json = nlohmann::json;
 
 // Where in the header the stream is.
 enum class Place { Outside, Header, Metadata, Entry, Shape, Offsets };
