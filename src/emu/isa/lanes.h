@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loops over the lanes of a warp, from which the execution functions are made. With all lanes active the loop is
+// plain, so that the compiler vectorises it.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "emu/isa/instr.h"
+#include "emu/machine/row.h"
+#include "emu/machine/warp.h"
+
+namespace fa4::emu::isa {
+
+// For each active lane, or all 32 in a plain loop.
+template <class Body>
+inline void for_active(const Warp& warp, Body body) {
+  if (warp.active == kAllLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) body(lane);
+    return;
+  }
+  for_each_lane(warp.active, body);
+}
+
+// d = op(a), d = op(a, b), d = op(a, b, c) on 32-bit rows. T and R are 32-bit types: uint32_t, int32_t, float.
+template <class R, class T, class Op>
+inline void map1(Warp& warp, const Instr& i, Op op) {
+  const Row& a = warp.rows[i.a];
+  Row& d = warp.rows[i.dst];
+  for_active(warp, [&](int lane) {
+    d.lane[lane] = std::bit_cast<uint32_t>(static_cast<R>(op(std::bit_cast<T>(a.lane[lane]))));
+  });
+}
+
+template <class R, class T, class Op>
+inline void map2(Warp& warp, const Instr& i, Op op) {
+  const Row& a = warp.rows[i.a];
+  const Row& b = warp.rows[i.b];
+  Row& d = warp.rows[i.dst];
+  for_active(warp, [&](int lane) {
+    d.lane[lane] = std::bit_cast<uint32_t>(
+        static_cast<R>(op(std::bit_cast<T>(a.lane[lane]), std::bit_cast<T>(b.lane[lane]))));
+  });
+}
+
+template <class R, class T, class Op>
+inline void map3(Warp& warp, const Instr& i, Op op) {
+  const Row& a = warp.rows[i.a];
+  const Row& b = warp.rows[i.b];
+  const Row& c = warp.rows[i.c];
+  Row& d = warp.rows[i.dst];
+  for_active(warp, [&](int lane) {
+    d.lane[lane] = std::bit_cast<uint32_t>(
+        static_cast<R>(op(std::bit_cast<T>(a.lane[lane]), std::bit_cast<T>(b.lane[lane]),
+                          std::bit_cast<T>(c.lane[lane]))));
+  });
+}
+
+// 64-bit values are two rows.
+template <class T>
+inline T load64(const Warp& warp, uint16_t row, int lane) {
+  return std::bit_cast<T>(static_cast<uint64_t>(warp.rows[row + 1].lane[lane]) << 32 |
+                          warp.rows[row].lane[lane]);
+}
+
+template <class T>
+inline void store64(Warp& warp, uint16_t row, int lane, T value) {
+  const auto bits = std::bit_cast<uint64_t>(value);
+  warp.rows[row].lane[lane] = static_cast<uint32_t>(bits);
+  warp.rows[row + 1].lane[lane] = static_cast<uint32_t>(bits >> 32);
+}
+
+// The lanes of a mask take the bits of `value`; the others keep theirs.
+inline void set_predicate(Warp& warp, uint16_t index, LaneMask value) {
+  warp.predicates[index] = (warp.predicates[index] & ~warp.active) | (value & warp.active);
+}
+
+}  // namespace fa4::emu::isa

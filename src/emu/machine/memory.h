@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The doors of memory: every access of every space by every agent goes through here, where it is checked.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "emu/machine/row.h"
+
+namespace fa4::emu {
+
+struct Warp;
+struct Cta;
+
+enum class Space : uint8_t { Generic, Global, Shared, Local, Param, Const };
+const char* name_of(Space space);
+
+// Generic addresses: these windows, else global memory. No host address reaches so high.
+inline constexpr uint64_t kSharedWindow = uint64_t{1} << 56;
+inline constexpr uint64_t kLocalWindow = uint64_t{2} << 56;
+inline constexpr uint64_t kParamWindow = uint64_t{3} << 56;
+
+// Shared addresses: the rank of the CTA in its cluster from this bit up, below it the offset.
+inline constexpr uint32_t kRankShift = 24;
+inline constexpr uint32_t kOffsetMask = (uint32_t{1} << kRankShift) - 1;
+// The first bytes of shared memory are the system's.
+inline constexpr uint32_t kReservedShared = 1024;
+
+// Memory outside a grid: what the host has allocated, and the variables of modules. Addresses are those of the
+// host, so that a kernel runs on tensors where they lie.
+class GlobalMemory {
+ public:
+  struct Range {
+    std::string name;  // "q", "kConfig"
+    uint64_t base = 0;
+    uint64_t bytes = 0;
+    bool writable = true;
+  };
+
+  void add(Range range);
+  void remove(uint64_t base);
+  // The range that holds all of the bytes; null: none.
+  const Range* find(uint64_t address, uint64_t bytes) const;
+  // The nearest range, for a report; null: there is none.
+  const Range* nearest(uint64_t address) const;
+
+ private:
+  std::map<uint64_t, Range> ranges_;  // by base
+};
+
+// One lane's access. A bad one is reported; a bad load gives the poison pattern, a bad store does nothing.
+void load(Warp& warp, Space space, uint64_t address, int lane, void* to, uint32_t bytes);
+void store(Warp& warp, Space space, uint64_t address, int lane, const void* from, uint32_t bytes);
+
+// What a bad or an unfinished load reads: a NaN in every floating-point type.
+inline constexpr uint32_t kPoison = 0xffffffff;
+
+}  // namespace fa4::emu

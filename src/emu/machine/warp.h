@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state of a warp. Execution functions see its rows, its predicates and the lanes that are active.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "emu/machine/row.h"
+
+namespace fa4::emu {
+
+struct Instr;
+struct Cta;
+
+// What a split waits for.
+struct WaitOn {
+  enum class Kind : uint8_t { Nothing, NamedBarrier, WarpBarrier, CpAsync, Reconvergence };
+  Kind kind = Kind::Nothing;
+  uint32_t id = 0;          // of a named barrier; groups that may be unfinished
+  uint64_t generation = 0;  // that must have ended
+};
+
+// Lanes of a warp that are at one place.
+struct Split {
+  uint32_t pc = 0;
+  LaneMask mask = 0;
+  std::vector<uint32_t> joins;  // where it will meet its siblings, the nearest last
+  WaitOn wait;
+};
+
+struct Warp {
+  // What execution functions use.
+  Row* rows = nullptr;
+  LaneMask* predicates = nullptr;
+  LaneMask active = 0;             // lanes that execute the current instruction
+  const Instr* current = nullptr;  // for reports
+  uint32_t index = 0;              // in its CTA
+  Cta* cta = nullptr;
+
+  // What the scheduler uses.
+  std::vector<Split> splits;
+  size_t split = 0;            // the one that runs
+  LaneMask exited = 0;
+  uint64_t retired = 0;
+  std::vector<std::byte> local;  // [lane][bytes]
+  std::array<uint32_t, kLanes> cp_groups{};  // cp.async groups that a lane has committed
+
+  std::vector<Row> row_storage;
+  std::vector<LaneMask> predicate_storage;
+};
+
+}  // namespace fa4::emu

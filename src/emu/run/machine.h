@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// The PTX machine: modules are loaded into it, their kernels are launched on it. It knows PTX and nothing of
+// attention.
+//
+//   Machine machine({.arch = 90, .policy = Policy::Lazy, .seed = 7});
+//   const ModuleId module = machine.load(ptx);
+//   machine.memory().add({"x", address, bytes});
+//   RunReport report = machine.launch({.module = module, .entry = "kernel", .grid = {4, 1, 1}, ...});
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "emu/machine/memory.h"
+#include "emu/machine/report.h"
+
+namespace fa4::emu {
+
+// In which order things happen that no synchronisation orders (docs/emulator.md).
+enum class Policy : uint8_t { Eager, Lazy, Reverse, Torn, Random };
+std::optional<Policy> policy_named(std::string_view name);
+const char* name_of(Policy policy);
+std::string policy_names();  // "eager, lazy, reverse, torn or random"
+
+enum class Numerics : uint8_t { Exact, Fast };
+
+struct MachineOptions {
+  uint32_t arch = 80;  // compute capability: 80, 86, 89, 90, 120
+  Policy policy = Policy::Eager;
+  uint64_t seed = 0;
+  Numerics numerics = Numerics::Exact;
+  bool checks = true;                           // races, uninitialised reads
+  uint32_t threads = 0;                         // of the host; 0: as many as there are processors
+  uint64_t most_instructions = uint64_t{1} << 40;  // of a launch, all warps together
+};
+
+using ModuleId = size_t;
+
+struct KernelLaunch {
+  ModuleId module = 0;
+  std::string entry;
+  std::array<uint32_t, 3> grid = {1, 1, 1};
+  std::array<uint32_t, 3> block = {1, 1, 1};
+  std::array<uint32_t, 3> cluster = {1, 1, 1};
+  uint32_t dynamic_shared_bytes = 0;
+  std::vector<std::byte> params;  // as the entry lays them out, each at its alignment
+};
+
+// What an entry asks for.
+struct EntryFacts {
+  uint32_t param_bytes = 0;
+  uint32_t static_shared_bytes = 0;
+  std::array<uint32_t, 3> max_threads = {0, 0, 0};  // .maxntid; 0: not said
+  std::array<uint32_t, 3> threads = {0, 0, 0};      // .reqntid; 0: not said
+};
+
+struct FormCount {
+  std::string form;      // the row's syntax
+  std::string fidelity;  // "exact", "by the manual", "approximate: 1 ulp of the H200"
+  uint64_t warps = 0;    // warp instructions
+};
+
+struct RunReport {
+  bool finished = false;        // false: stopped by a deadlock, a trap, the step limit
+  std::vector<Report> reports;
+  uint64_t num_errors = 0;      // with repetitions
+  uint64_t num_lost = 0;        // distinct reports beyond the most that are kept
+  uint64_t warp_instructions = 0;
+  std::vector<FormCount> forms;
+  std::map<std::string, uint64_t> units;  // warp instructions by unit
+  std::string output;                     // of printf
+};
+
+// A bad module, entry or launch: one sentence.
+class MachineError : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class Machine {
+ public:
+  explicit Machine(const MachineOptions& options);
+  ~Machine();
+
+  const MachineOptions& options() const;
+  GlobalMemory& memory();
+
+  ModuleId load(std::string ptx);  // throws MachineError, with the line of the text
+  EntryFacts entry(ModuleId module, std::string_view name) const;
+  std::vector<std::string> entries(ModuleId module) const;
+  // The address and size of a variable of a module, as cuModuleGetGlobal gives it.
+  GlobalMemory::Range variable(ModuleId module, std::string_view name) const;
+
+  RunReport launch(const KernelLaunch& launch);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace fa4::emu
