@@ -41,10 +41,10 @@ struct Warp {
 
   // What the scheduler uses.
   std::vector<Split> splits;
-  size_t split = 0;            // the one that runs
+  size_t split = 0;  // the one that runs
   LaneMask exited = 0;
   uint64_t retired = 0;
-  std::vector<std::byte> local;  // [lane][bytes]
+  std::vector<std::byte> local;              // [lane][bytes]
   std::array<uint32_t, kLanes> cp_groups{};  // cp.async groups that a lane has committed
 
   std::vector<Row> row_storage;
