@@ -35,6 +35,7 @@ struct Warp {
   Row* rows = nullptr;
   LaneMask* predicates = nullptr;
   LaneMask active = 0;             // lanes that execute the current instruction
+  LaneMask carry = 0;              // CC.CF of each lane: carry of add.cc, borrow of sub.cc
   const Instr* current = nullptr;  // for reports
   uint32_t index = 0;              // in its CTA
   Cta* cta = nullptr;
