@@ -64,14 +64,21 @@ TEST(PtxRefusals, DeclarationsSayWhatTheyWant) {
       {".shared .b32 a = 5;",
        "line 4, column 16: a has an initial value, which only .global and .const variables have"},
       {".global .b8 a[2] = 5;",
-       "line 4, column 20: expected the '{' of the initial values of a, found '5'"},
-      {".global .b8 a[2] = {1, 2, 3};", "line 4, column 20: 3 initial values for 2 elements of a"},
+       "line 4, column 20: expected the '{' of initial values of a, found '5'"},
+      {".global .b8 a[2] = {1, 2, 3};",
+       "line 4, column 27: more than 2 initial values in a dimension of a"},
       {".global .b8 a[0] = {1};", "line 4, column 20: a has no elements, but initial values"},
       {".global .b8 a[2][2] = {{1}, {2, 3}};",
-       "line 4, column 24: a group of 1 initial values, where a row of a has 2 elements"},
-      {".global .b8 a[2] = {{1}};", "line 4, column 21: more braces than dimensions of a"},
+       "line 4, column 24: 1 initial values for a row of 2 elements of a"},
+      {".global .b8 a[2] = {{1}};", "line 4, column 21: expected an initial value, found '{'"},
+      {".global .b8 a[2][2] = {1, 2};",
+       "line 4, column 24: expected the '{' of initial values of a, found '1'"},
       {".global .b8 a = 0(b);",
        "line 4, column 17: a mask of an address selects a byte, and is not 0"},
+      {".global .u64 a = b-4;",
+       "line 4, column 19: expected ';' after the declaration of a, found '-'"},
+      {".global .u64 a = generic(b+4);",
+       "line 4, column 27: expected ')' after the name in generic(), found '+'"},
       {".global .u64 a = b + c;", "line 4, column 22: expected an offset, found 'c'"},
       {".global .u64 a = b+4611686018427387905;",
        "line 4, column 20: an offset is at most 4611686018427387904, not 4611686018427387905"},
@@ -105,7 +112,10 @@ TEST(PtxRefusals, StatementsSayWhatTheyWant) {
       {"mov {%r1;", "line 5, column 9: expected ',' or '}' after an operand, found ';'"},
       {"ld [{%r1}];", "line 5, column 5: expected a name or a number after '[', found '{'"},
       {"ld [%r1*4];", "line 5, column 8: no word, number or mark of PTX begins with '*'"},
-      {"ld [%r1 4];", "line 5, column 9: expected '+', '-', ',' or ']' in an address, found '4'"},
+      {"ld [%r1 4];", "line 5, column 9: expected '+', ',' or ']' in an address, found '4'"},
+      {"ld [%r1-4];", "line 5, column 8: expected '+', ',' or ']' in an address, found '-'"},
+      {"ret;;",
+       "line 5, column 5: expected an instruction, a label, a directive or '}', found ';'"},
       {"mov (%r1);", "line 5, column 5: expected an operand, found '('"},
       {"mov %tid .x;", "line 5, column 10: expected ',' or ';' after %tid, found '.x'"},
       {"mov !5;", "line 5, column 6: expected a predicate after '!', found '5'"},
@@ -151,7 +161,7 @@ TEST(PtxRefusals, DepthIsBounded) {
   EXPECT_EQ(message_of(module_of(".global .b8 a" + times(kMany, "[1]"))),
             "line 4, column 62: an array of more than 16 dimensions");
   EXPECT_EQ(message_of(module_of(".global .b8 a[4] = " + times(kMany, "{"))),
-            "line 4, column 21: more braces than dimensions of a");
+            "line 4, column 21: expected an initial value, found '{'");
 }
 
 TEST(PtxRefusals, EveryTruncationIsAnAnswer) {

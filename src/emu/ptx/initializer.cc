@@ -17,11 +17,6 @@ void Parser::initializers(Variable& variable) {
   }
   take();
   variable.initialized = true;
-  if (variable.extents.empty() && variable.vector == 1) {
-    variable.values.push_back(initializer());
-    return;
-  }
-  if (!at('{')) unexpected(fmt::format("the '{{' of the initial values of {}", variable.name));
   std::vector<int64_t> extents = variable.extents;
   if (variable.vector > 1) extents.push_back(variable.vector);
   if (std::find(extents.begin(), extents.end(), 0) != extents.end()) {
@@ -30,32 +25,32 @@ void Parser::initializers(Variable& variable) {
   initializer_group(variable, extents);
 }
 
+// The initial values of an array of such dimensions; a scalar has none.
 void Parser::initializer_group(Variable& variable, std::span<const int64_t> extents) {
-  const Place place = take().place;
+  if (extents.empty()) {
+    variable.values.push_back(initializer());
+    return;
+  }
+  if (!at('{')) unexpected(fmt::format("the '{{' of initial values of {}", variable.name));
+  take();
   int64_t row = 1;  // elements of each thing of which there are extents[0]
   for (const int64_t extent : extents.subspan(1)) row *= extent;
-  const size_t begin = variable.values.size();
-  const auto num_values = [&] { return static_cast<int64_t>(variable.values.size() - begin); };
+  int64_t num_rows = 0;
   do {
-    if (!at('{')) {
-      variable.values.push_back(initializer());
-      continue;
+    const Place place = now_.place;
+    if (num_rows == extents[0]) {
+      refuse(place, fmt::format("more than {} initial values in a dimension of {}", extents[0],
+                                variable.name));
     }
-    const Place inner = now_.place;
-    if (extents.size() == 1)
-      refuse(inner, fmt::format("more braces than dimensions of {}", variable.name));
-    const int64_t before = num_values();
+    const size_t begin = variable.values.size();
     initializer_group(variable, extents.subspan(1));
-    if (before % row != 0 || num_values() - before != row) {
-      refuse(inner, fmt::format("a group of {} initial values, where a row of {} has {} elements",
-                                num_values() - before, variable.name, row));
+    if (static_cast<int64_t>(variable.values.size() - begin) != row) {
+      refuse(place, fmt::format("{} initial values for a row of {} elements of {}",
+                                variable.values.size() - begin, row, variable.name));
     }
+    ++num_rows;
   } while (take_if(','));
   expect('}', "an initial value");
-  if (extents[0] >= 0 && num_values() > extents[0] * row) {
-    refuse(place, fmt::format("{} initial values for {} elements of {}", num_values(),
-                              extents[0] * row, variable.name));
-  }
 }
 
 // A number; name, name+8, generic(name)+8; a byte of an address: 0xFF00(name), 0xFF(generic(name)).
@@ -89,10 +84,9 @@ void Parser::initial_address(Initializer& value) {
   if (value.generic) {
     take();
     value.symbol = expect_word("the name of a variable after 'generic('");
-    value.offset = offset();
     expect(')', "the name in generic()");
   }
-  value.offset += offset();
+  value.offset = offset();
 }
 
 }  // namespace fa4::emu::ptx

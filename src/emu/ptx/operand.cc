@@ -90,16 +90,16 @@ Operand Parser::name() {
   return operand;
 }
 
-// +8, -8, +-8, or nothing.
+// +8, +-8, +8+4, or nothing: the assembler wants the plus.
 int64_t Parser::offset() {
   int64_t sum = 0;
-  while (at('+') || at('-')) {
-    const Token sign = take();
-    const bool negative = (sign.mark == '-') != take_if('-');
+  while (at('+')) {
+    const Place place = take().place;
+    const bool negative = take_if('-');
     const auto value = static_cast<int64_t>(expect_integer("an offset", kMostOffset));
     sum += negative ? -value : value;
     if (sum > int64_t{kMostOffset} || sum < -int64_t{kMostOffset}) {
-      refuse(sign.place, fmt::format("an offset of {} is beyond 2^62", sum));
+      refuse(place, fmt::format("an offset of {} is beyond 2^62", sum));
     }
   }
   return sum;
@@ -129,7 +129,7 @@ Operand Parser::address(int depth) {
     unexpected("a name or a number after '['");
   }
   while (take_if(',')) address.parts.push_back(operand(depth + 1));
-  if (!take_if(']')) unexpected("'+', '-', ',' or ']' in an address");
+  if (!take_if(']')) unexpected("'+', ',' or ']' in an address");
   return address;
 }
 

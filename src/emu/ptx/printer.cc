@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <iterator>
+#include <span>
 #include <utility>
 #include <variant>
 
@@ -41,6 +42,7 @@ class Printer {
   void declaration(const Variable& variable);
   void attributes(const Variable& variable);
   void initializers(const Variable& variable);
+  void initializer_group(std::span<const Initializer> values, std::span<const int64_t> extents);
   void initializer(const Initializer& value);
   void parameters(const std::vector<Variable>& all, bool in_lines);
   void number(Operand::Kind kind, uint64_t bits);
@@ -178,11 +180,25 @@ void Printer::attributes(const Variable& variable) {
   if (!first) text += ')';
 }
 
+// Values are flat in the tree; the braces of their dimensions are put back.
 void Printer::initializers(const Variable& variable) {
-  const bool is_group = !variable.extents.empty() || variable.vector > 1;
-  text += is_group ? " = {" : " = ";
-  list(variable.values, ", ", [this](const Initializer& value) { initializer(value); });
-  if (is_group) text += '}';
+  std::vector<int64_t> extents = variable.extents;
+  if (variable.vector > 1) extents.push_back(variable.vector);
+  text += " = ";
+  initializer_group(variable.values, extents);
+}
+
+void Printer::initializer_group(std::span<const Initializer> values,
+                                std::span<const int64_t> extents) {
+  if (extents.empty()) return initializer(values[0]);
+  size_t row = 1;
+  for (const int64_t extent : extents.subspan(1)) row *= static_cast<size_t>(extent);
+  text += '{';
+  for (size_t begin = 0; begin < values.size(); begin += row) {
+    if (begin != 0) text += ", ";
+    initializer_group(values.subspan(begin, row), extents.subspan(1));
+  }
+  text += '}';
 }
 
 void Printer::initializer(const Initializer& value) {
@@ -265,7 +281,7 @@ void Printer::number(Operand::Kind kind, uint64_t bits) {
   }
 }
 
-// The compiler writes +-8 too.
+// +-8 as the compiler writes it: the assembler knows no other.
 void Printer::add_offset(int64_t offset) {
   if (offset != 0) add("+{}", offset);
 }

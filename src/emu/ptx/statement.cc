@@ -35,9 +35,6 @@ void Parser::statement(Block& outer) {
     all.emplace_back(instruction());
   } else if (at('{')) {
     all.emplace_back(std::make_unique<Block>(block()));
-  } else if (at(';')) {
-    const Token empty = take();
-    all.emplace_back(Directive{empty.text, empty.place});
   } else if (at(".loc")) {
     all.emplace_back(location());
   } else if (at(".pragma")) {
