@@ -60,7 +60,8 @@ Instr decode_copy(Decoder& decoder, const Words& words, const ptx::Instruction& 
     const ptx::Operand& fourth = text.operands[3];
     if (decoder.is_predicate(fourth)) {
       const Predicate ignore = decoder.predicate_in(fourth);
-      if (ignore.negated) decoder.refuse("the ignore-src predicate of cp.async is not negated here");
+      if (ignore.negated)
+        decoder.refuse("the ignore-src predicate of cp.async is not negated here");
       instr.a = ignore.index;
       meaning = kIgnoreSource;
     } else {
@@ -73,10 +74,10 @@ Instr decode_copy(Decoder& decoder, const Words& words, const ptx::Instruction& 
   const auto flags = [](Space space, const Address& address) {
     return static_cast<uint32_t>(space) | (address.wide ? 0x100u : 0u);
   };
-  instr.extra = decoder.list({flags(Space::Shared, to), to.base, static_cast<uint32_t>(to.offset),
-                              flags(Space::Global, from), from.base,
-                              static_cast<uint32_t>(from.offset), static_cast<uint32_t>(bytes),
-                              meaning});
+  instr.extra =
+      decoder.list({flags(Space::Shared, to), to.base, static_cast<uint32_t>(to.offset),
+                    flags(Space::Global, from), from.base, static_cast<uint32_t>(from.offset),
+                    static_cast<uint32_t>(bytes), meaning});
   return instr;
 }
 

@@ -51,7 +51,8 @@ T atomic_operand(const Warp& warp, uint16_t row, int lane) {
 template <class T>
 T flushed(T value, bool flush) {
   if constexpr (std::is_same_v<T, float>) {
-    if (flush && std::abs(value) < std::numeric_limits<float>::min()) return std::copysign(0.f, value);
+    if (flush && std::abs(value) < std::numeric_limits<float>::min())
+      return std::copysign(0.f, value);
   }
   return value;
 }
@@ -108,15 +109,22 @@ ExecFn exec_of(std::string_view op) {
 template <bool Returns>
 ExecFn exec_of(std::string_view op, Type type) {
   switch (type) {
-    case Type::S32: return exec_of<Returns, int32_t>(op);
+    case Type::S32:
+      return exec_of<Returns, int32_t>(op);
     case Type::B32:
-    case Type::U32: return exec_of<Returns, uint32_t>(op);
-    case Type::S64: return exec_of<Returns, int64_t>(op);
+    case Type::U32:
+      return exec_of<Returns, uint32_t>(op);
+    case Type::S64:
+      return exec_of<Returns, int64_t>(op);
     case Type::B64:
-    case Type::U64: return exec_of<Returns, uint64_t>(op);
-    case Type::F32: return exec_of<Returns, float>(op);
-    case Type::F64: return exec_of<Returns, double>(op);
-    default: return nullptr;
+    case Type::U64:
+      return exec_of<Returns, uint64_t>(op);
+    case Type::F32:
+      return exec_of<Returns, float>(op);
+    case Type::F64:
+      return exec_of<Returns, double>(op);
+    default:
+      return nullptr;
   }
 }
 

@@ -46,25 +46,28 @@ bool arrive(Warp& warp, uint32_t id, bool counted, uint32_t count, bool waits) {
   }
   const bool first = barrier.warps.empty();
   if (!first && (barrier.all_threads == counted || (counted && barrier.expected != count))) {
-    report(warp, Level::Error, "bar.count",
-           fmt::format("barrier misuse: barrier {} expects {} threads, and this warp says {}", id,
-                       barrier.all_threads ? std::string("all") : fmt::format("{}", barrier.expected),
-                       counted ? fmt::format("{}", count) : std::string("all")));
+    report(
+        warp, Level::Error, "bar.count",
+        fmt::format("barrier misuse: barrier {} expects {} threads, and this warp says {}", id,
+                    barrier.all_threads ? std::string("all") : fmt::format("{}", barrier.expected),
+                    counted ? fmt::format("{}", count) : std::string("all")));
   }
   for (const uint32_t other : barrier.warps) {
     if (other != warp.index) continue;
-    report(warp, Level::Error, "bar.generation",
-           fmt::format("barrier misuse: this warp has come to barrier {} before, and its generation "
-                       "has not ended",
-                       id));
+    report(
+        warp, Level::Error, "bar.generation",
+        fmt::format("barrier misuse: this warp has come to barrier {} before, and its generation "
+                    "has not ended",
+                    id));
     return false;
   }
   const LaneMask present = warp.splits[warp.split].mask;
   if (present != ~warp.exited) {
-    report(warp, Level::Error, "warp.unaligned_sync",
-           fmt::format("barrier misuse: lanes {:#010x} come to barrier {} without lanes {:#010x} of "
-                       "their warp",
-                       present, id, ~warp.exited & ~present));
+    report(
+        warp, Level::Error, "warp.unaligned_sync",
+        fmt::format("barrier misuse: lanes {:#010x} come to barrier {} without lanes {:#010x} of "
+                    "their warp",
+                    present, id, ~warp.exited & ~present));
   }
   if (first) {
     barrier.all_threads = !counted;

@@ -78,23 +78,33 @@ const std::vector<ptx::Operand>& elements_of(const ptx::Operand& operand,
 
 ExecFn load_of(uint32_t bytes, bool sign) {
   switch (bytes) {
-    case 1: return sign ? load_elements<1, Extension::Sign> : load_elements<1, Extension::Zero>;
-    case 2: return sign ? load_elements<2, Extension::Sign> : load_elements<2, Extension::Zero>;
-    case 4: return sign ? load_elements<4, Extension::Sign> : load_elements<4, Extension::Zero>;
-    default: return load_elements<8, Extension::Zero>;
+    case 1:
+      return sign ? load_elements<1, Extension::Sign> : load_elements<1, Extension::Zero>;
+    case 2:
+      return sign ? load_elements<2, Extension::Sign> : load_elements<2, Extension::Zero>;
+    case 4:
+      return sign ? load_elements<4, Extension::Sign> : load_elements<4, Extension::Zero>;
+    default:
+      return load_elements<8, Extension::Zero>;
   }
 }
 
 ExecFn store_of(uint32_t bytes) {
   switch (bytes) {
-    case 1: return store_elements<1>;
-    case 2: return store_elements<2>;
-    case 4: return store_elements<4>;
-    default: return store_elements<8>;
+    case 1:
+      return store_elements<1>;
+    case 2:
+      return store_elements<2>;
+    case 4:
+      return store_elements<4>;
+    default:
+      return store_elements<8>;
   }
 }
 
-Type carrier_of(uint32_t bits) { return bits == 64 ? Type::B64 : bits == 16 ? Type::B16 : Type::B32; }
+Type carrier_of(uint32_t bits) {
+  return bits == 64 ? Type::B64 : bits == 16 ? Type::B16 : Type::B32;
+}
 
 Instr decode_access(Decoder& decoder, const Words& words, const ptx::Instruction& text, bool load) {
   const size_t hint = words.has("L2::cache_hint") ? 1 : 0;
@@ -166,7 +176,7 @@ Instr decode_policy(Decoder& decoder, const Words&, const ptx::Instruction& text
 }  // namespace
 
 #define FA4_EMU_SCOPE "{.{cta,cluster,gpu,sys}}"
-#define FA4_EMU_HINTS \
+#define FA4_EMU_HINTS                                                                        \
   "{.{L1::evict_normal,L1::evict_unchanged,L1::evict_first,L1::evict_last,L1::no_allocate}}" \
   "{.L2::cache_hint}{.{L2::64B,L2::128B,L2::256B}}"
 #define FA4_EMU_TYPES "{.{v2,v4}}.{b8,b16,b32,b64,u8,u16,u32,u64,s8,s16,s32,s64,f32,f64}"

@@ -81,10 +81,14 @@ Outcome move_clock(Warp& warp, const Instr& i) {
 
 Type element_type(uint32_t bits) {
   switch (bits) {
-    case 8: return Type::B8;
-    case 16: return Type::B16;
-    case 32: return Type::B32;
-    default: return Type::B64;
+    case 8:
+      return Type::B8;
+    case 16:
+      return Type::B16;
+    case 32:
+      return Type::B32;
+    default:
+      return Type::B64;
   }
 }
 
@@ -98,7 +102,8 @@ Instr decode_move(Decoder& decoder, const Words& words, const ptx::Instruction& 
     const std::vector<ptx::Operand>& parts = (unpack ? d : a).parts;
     const auto count = static_cast<uint32_t>(parts.size());
     const uint32_t bits = bits_of(type) / count;
-    if (count != 2 && count != 4 && count != 8) decoder.refuse("a vector of mov has 2, 4 or 8 elements");
+    if (count != 2 && count != 4 && count != 8)
+      decoder.refuse("a vector of mov has 2, 4 or 8 elements");
     if (bits * count != bits_of(type) || bits < 8) {
       decoder.refuse("the elements of a vector must fill the register");
     }
@@ -127,7 +132,8 @@ Instr decode_move(Decoder& decoder, const Words& words, const ptx::Instruction& 
     instr.extra = bits_of(type);
     return instr;
   }
-  if (bits_of(type) == 128) decoder.refuse("mov.b128 packs or unpacks; both sides are registers here");
+  if (bits_of(type) == 128)
+    decoder.refuse("mov.b128 packs or unpacks; both sides are registers here");
   return decoder.unary(bits_of(type) == 64 ? move_two_rows : move_row, text, type, type);
 }
 

@@ -7,8 +7,8 @@
 namespace fa4::emu {
 
 uint32_t Cta::num_live_warps() const {
-  return static_cast<uint32_t>(
-      std::count_if(warps.begin(), warps.end(), [](const Warp& warp) { return !warp.splits.empty(); }));
+  return static_cast<uint32_t>(std::count_if(
+      warps.begin(), warps.end(), [](const Warp& warp) { return !warp.splits.empty(); }));
 }
 
 void advance(Cta& cta, CpAsync& copy, size_t first, size_t count) {
@@ -59,8 +59,7 @@ void note_waited(Cta& cta, Warp& warp, uint32_t unfinished_groups) {
 void complete_if_full(Cta& cta, uint32_t id) {
   NamedBarrier& barrier = cta.barriers[id];
   if (barrier.warps.empty()) return;
-  const uint32_t expected =
-      barrier.all_threads ? cta.num_live_warps() * kLanes : barrier.expected;
+  const uint32_t expected = barrier.all_threads ? cta.num_live_warps() * kLanes : barrier.expected;
   if (barrier.arrived < expected) return;
   cta.shadow.join(barrier.warps, barrier.waiting);
   barrier.result = barrier.reduced;

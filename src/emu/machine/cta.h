@@ -31,9 +31,9 @@ struct NamedBarrier {
   uint32_t expected = 0;  // of this generation; 0: nobody has come, or all threads of the CTA
   uint32_t arrived = 0;
   uint64_t generation = 0;
-  bool all_threads = false;            // no count was given
-  std::vector<uint32_t> warps;         // that came in this generation
-  std::vector<uint32_t> waiting;       // those of them that wait
+  bool all_threads = false;                     // no count was given
+  std::vector<uint32_t> warps;                  // that came in this generation
+  std::vector<uint32_t> waiting;                // those of them that wait
   std::array<uint32_t, 3> reduced = {0, 1, 0};  // bar.red: popc, and, or of this generation
   std::array<uint32_t, 3> result{};             // of the last
 };
@@ -63,7 +63,7 @@ struct CpAsync {
 struct Cta {
   std::array<uint32_t, 3> index{};  // %ctaid
   uint32_t linear_index = 0;
-  uint32_t rank = 0;  // in its cluster
+  uint32_t rank = 0;              // in its cluster
   std::vector<std::byte> shared;  // by offset; the first kReservedShared bytes are nobody's
   std::span<const std::byte> params;
   uint32_t local_bytes = 0;  // of a thread

@@ -31,9 +31,11 @@ std::byte* resolve_global(Warp& warp, Space space, uint64_t address, int lane, u
       const GlobalRange* near = warp.cta->memory->nearest(address);
       std::string why = "where nothing is allocated";
       if (near != nullptr) {
-        why += fmt::format("; nearest is {}, {} bytes at {:#x}", near->name, near->bytes, near->base);
+        why +=
+            fmt::format("; nearest is {}, {} bytes at {:#x}", near->name, near->bytes, near->base);
       }
-      return refused(warp, "gmem.bounds", "out of bounds", space, address, lane, bytes, access, why);
+      return refused(warp, "gmem.bounds", "out of bounds", space, address, lane, bytes, access,
+                     why);
     }
     warp.last_range = range;
   }
@@ -53,7 +55,8 @@ void report_conflict(Warp& warp, const Conflict& conflict, uint32_t offset, int 
   const std::string here =
       fmt::format("lane {}'s {} of shared offset {:#x}", lane, verb_of(access), offset);
   switch (conflict.kind) {
-    case Conflict::Kind::None: return;
+    case Conflict::Kind::None:
+      return;
     case Conflict::Kind::WriteWrite:
       return report(warp, Level::Error, "race.write_vs_write",
                     fmt::format("race: no barrier orders {} after the {}", here, other("write")));
@@ -85,10 +88,12 @@ std::byte* place_in_shared(Warp& warp, uint64_t address, int lane, uint32_t byte
   const uint32_t offset = address & kOffsetMask;
   if (rank != cta.rank || address >> 32 != 0) {
     return refused(warp, "smem.foreign_rank", "out of bounds", Space::Shared, address, lane, bytes,
-                   access, fmt::format("which is of rank {}; this CTA has rank {}", rank, cta.rank));
+                   access,
+                   fmt::format("which is of rank {}; this CTA has rank {}", rank, cta.rank));
   }
   if (offset < kReservedShared || offset + bytes > cta.shared.size()) {
-    return refused(warp, "smem.bounds", "out of bounds", Space::Shared, address, lane, bytes, access,
+    return refused(warp, "smem.bounds", "out of bounds", Space::Shared, address, lane, bytes,
+                   access,
                    fmt::format("outside [{:#x}, {:#x})", kReservedShared, cta.shared.size()));
   }
   return cta.shared.data() + offset;
@@ -125,8 +130,8 @@ std::byte* resolve_param(Warp& warp, uint64_t address, int lane, uint32_t bytes,
                    access, "and parameters of a kernel are read only");
   }
   if (address + bytes > params.size()) {
-    return refused(warp, "param.bounds", "out of bounds", Space::Param, address, lane, bytes, access,
-                   fmt::format("beyond the {} bytes of parameters", params.size()));
+    return refused(warp, "param.bounds", "out of bounds", Space::Param, address, lane, bytes,
+                   access, fmt::format("beyond the {} bytes of parameters", params.size()));
   }
   return const_cast<std::byte*>(params.data()) + address;
 }
@@ -145,12 +150,18 @@ std::byte* copy_target(Warp& warp, uint32_t copy, uint64_t address, int lane, ui
 
 const char* name_of(Space space) {
   switch (space) {
-    case Space::Generic: return "generic";
-    case Space::Global: return "global";
-    case Space::Shared: return "shared";
-    case Space::Local: return "local";
-    case Space::Param: return "param";
-    case Space::Const: break;
+    case Space::Generic:
+      return "generic";
+    case Space::Global:
+      return "global";
+    case Space::Shared:
+      return "shared";
+    case Space::Local:
+      return "local";
+    case Space::Param:
+      return "param";
+    case Space::Const:
+      break;
   }
   return "const";
 }
@@ -205,9 +216,12 @@ std::byte* resolve(Warp& warp, Space space, uint64_t address, int lane, uint32_t
                    fmt::format("which is not a multiple of {}", alignment));
   }
   switch (space) {
-    case Space::Local: return resolve_local(warp, address, lane, bytes, access);
-    case Space::Param: return resolve_param(warp, address, lane, bytes, access);
-    default: return resolve_global(warp, space, address, lane, bytes, access);
+    case Space::Local:
+      return resolve_local(warp, address, lane, bytes, access);
+    case Space::Param:
+      return resolve_param(warp, address, lane, bytes, access);
+    default:
+      return resolve_global(warp, space, address, lane, bytes, access);
   }
 }
 

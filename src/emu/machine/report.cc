@@ -45,13 +45,12 @@ uint64_t Reports::num_lost() const {
 
 void report(Warp& warp, Level level, std::string_view code, const std::string& text) {
   const Cta& cta = *warp.cta;
-  const std::string site =
-      warp.current == nullptr ? std::string("before its first instruction")
-                              : cta.describer->site(*warp.current);
-  cta.reports->add(level, code, site,
-                   fmt::format("{}\n  at    {}\n  by    CTA ({}, {}, {}), warp {}, lanes {:#010x}",
-                               text, site, cta.index[0], cta.index[1], cta.index[2], warp.index,
-                               warp.active));
+  const std::string site = warp.current == nullptr ? std::string("before its first instruction")
+                                                   : cta.describer->site(*warp.current);
+  cta.reports->add(
+      level, code, site,
+      fmt::format("{}\n  at    {}\n  by    CTA ({}, {}, {}), warp {}, lanes {:#010x}", text, site,
+                  cta.index[0], cta.index[1], cta.index[2], warp.index, warp.active));
 }
 
 }  // namespace fa4::emu

@@ -15,11 +15,11 @@ namespace fa4::emu {
 struct Conflict {
   enum class Kind : uint8_t {
     None,
-    WriteWrite,    // an unordered write, overwritten
-    WriteRead,     // an unordered write, read
-    ReadWrite,     // an unordered read, overwritten
-    CopyPending,   // bytes of a copy that has not been waited for
-    Unwritten,     // bytes that nobody has written
+    WriteWrite,   // an unordered write, overwritten
+    WriteRead,    // an unordered write, read
+    ReadWrite,    // an unordered read, overwritten
+    CopyPending,  // bytes of a copy that has not been waited for
+    Unwritten,    // bytes that nobody has written
   };
   Kind kind = Kind::None;
   uint32_t warp = 0;           // the other agent
@@ -48,16 +48,16 @@ class Shadow {
   void join(std::span<const uint32_t> came, std::span<const uint32_t> waiting);
 
  private:
-  struct Cell {  // four bytes
+  struct Cell {                // four bytes
     uint32_t write_clock = 0;  // 0: never written
     uint32_t read_clock = 0;   // 0: not read since the last write
     uint16_t write_warp = 0;
-    uint16_t read_warp = 0;    // kManyReaders: readers_[extra]
-    uint32_t copy = 0;         // that wrote it; 0: an ordinary store
+    uint16_t read_warp = 0;  // kManyReaders: readers_[extra]
+    uint32_t copy = 0;       // that wrote it; 0: an ordinary store
     uint32_t extra = 0;
-    uint8_t written = 0;       // bits of bytes, by anyone ever
-    uint8_t last_bytes = 0;    // of the last write
-    uint8_t read_bytes = 0;    // of reads since
+    uint8_t written = 0;     // bits of bytes, by anyone ever
+    uint8_t last_bytes = 0;  // of the last write
+    uint8_t read_bytes = 0;  // of reads since
     const void* write_site = nullptr;
     const void* read_site = nullptr;
   };
