@@ -3,8 +3,9 @@
 #include "emu/isa/tensor_core.h"
 
 #include <algorithm>
-#include <bit>
+#include <array>
 
+#include "emu/isa/fragments.h"
 #include "emu/isa/tensor_rounding.h"
 
 namespace fa4::emu::isa {
@@ -99,8 +100,7 @@ uint32_t tensor_step(const TensorKind& kind, const uint16_t* a, const uint16_t* 
   int64_t sum =
       tensor_cut(c.significand, accumulator.mantissa_bits, fraction_bits, largest - c.exponent);
   for (int k = 0; k < terms; ++k) {
-    sum +=
-        tensor_cut(products[k], 2 * format.mantissa_bits, fraction_bits, largest - exponents[k]);
+    sum += tensor_cut(products[k], 2 * format.mantissa_bits, fraction_bits, largest - exponents[k]);
   }
   const int unit = largest - fraction_bits;
   return kind.half_accumulator ? tensor_round16(sum, unit) : tensor_truncate32(sum, unit);
@@ -108,17 +108,33 @@ uint32_t tensor_step(const TensorKind& kind, const uint16_t* a, const uint16_t* 
 
 }  // namespace
 
-void tensor_exact_plain(const TensorKind& kind, TensorTile& tile) {
+void tensor_exact_plain(const TensorKind& kind, const TensorOperands& operands) {
+  const auto half = [](const auto& rows, FragmentPlace place) {
+    const uint32_t word = rows[static_cast<size_t>(place.reg)]->lane[place.lane];
+    return static_cast<uint16_t>(place.half == 0 ? word : word >> 16);
+  };
   const int step = kind.model == TensorModel::Ampere ? 8 : 16;
+  std::array<Row, 4> d{};
   for (int row = 0; row < 16; ++row) {
     for (int column = 0; column < 8; ++column) {
-      uint32_t sum = tile.c[row][column];
-      for (int k = 0; k < kind.k; k += step) {
-        sum = tensor_step(kind, tile.a[row] + k, tile.b[column] + k, std::min(step, kind.k - k),
-                          sum);
+      std::array<uint16_t, 16> a{}, b{};
+      for (int k = 0; k < kind.k; ++k) {
+        a[static_cast<size_t>(k)] = half(operands.a, fragment_of_a(row, k));
+        b[static_cast<size_t>(k)] = half(operands.b, fragment_of_b(k, column));
       }
-      tile.d[row][column] = sum;
+      const FragmentPlace place =
+          kind.half_accumulator ? fragment_of_c16(row, column) : fragment_of_c32(row, column);
+      const auto reg = static_cast<size_t>(place.reg);
+      uint32_t sum =
+          kind.half_accumulator ? half(operands.c, place) : operands.c[reg]->lane[place.lane];
+      for (int k = 0; k < kind.k; k += step) {
+        sum = tensor_step(kind, a.data() + k, b.data() + k, std::min(step, kind.k - k), sum);
+      }
+      d[reg].lane[place.lane] |= sum << (16 * place.half);
     }
+  }
+  for (int reg = 0; reg < kind.num_c(); ++reg) {
+    *operands.d[static_cast<size_t>(reg)] = d[static_cast<size_t>(reg)];
   }
 }
 
