@@ -67,7 +67,8 @@ std::span<const Form> half_forms();     // f16, bf16 and their pairs
 std::span<const Form> special_forms();  // ex2, lg2, rcp, rsqrt, sqrt, sin, cos, tanh: .approx
 std::span<const Form> convert_forms();  // cvt
 std::span<const Form> move_forms();     // mov, cvta, mapa, isspacep, ...
-std::span<const Form> memory_forms();   // ld, st, atom, red, prefetch, fence
+std::span<const Form> memory_forms();   // ld, st, prefetch, fences
+std::span<const Form> atomic_forms();   // atom, red
 std::span<const Form> control_forms();  // bra, call, ret, exit, trap, ...
 std::span<const Form> warp_forms();     // shfl, vote, match, redux, activemask, elect
 std::span<const Form> barrier_forms();  // bar, barrier, mbarrier

@@ -96,7 +96,7 @@ class Machine {
   EntryFacts entry(ModuleId module, std::string_view name) const;
   std::vector<std::string> entries(ModuleId module) const;
   // The address and size of a variable of a module, as cuModuleGetGlobal gives it.
-  GlobalMemory::Range variable(ModuleId module, std::string_view name) const;
+  GlobalRange variable(ModuleId module, std::string_view name) const;
 
   RunReport launch(const KernelLaunch& launch);
 
