@@ -45,8 +45,6 @@ class Decoder {
   virtual uint16_t row_in(const ptx::Operand& operand, Type type) = 0;
   // The row of a register that is written; of `_`, a row that nobody reads.
   virtual uint16_t row_out(const ptx::Operand& operand, Type type) = 0;
-  // The width of a register, which for some operands may exceed the type's: 16, 32 or 64; of others, 0.
-  virtual uint32_t register_bits(const ptx::Operand& operand) = 0;
   virtual uint16_t constant(uint32_t value) = 0;
   virtual uint16_t constant64(uint64_t value) = 0;                  // two rows
   virtual Predicate predicate_in(const ptx::Operand& operand) = 0;  // %p, !%p
