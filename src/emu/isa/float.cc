@@ -57,7 +57,9 @@ template <bool kFtz>
 float float_abs(float a) {
   return canonical_of(std::fabs(float_in<float, kFtz>(a)));
 }
-double float_neg64(double a) { return std::bit_cast<double>(std::bit_cast<uint64_t>(a) ^ uint64_t{1} << 63); }
+double float_neg64(double a) {
+  return std::bit_cast<double>(std::bit_cast<uint64_t>(a) ^ uint64_t{1} << 63);
+}
 double float_abs64(double a) { return std::bit_cast<double>(std::bit_cast<uint64_t>(a) << 1 >> 1); }
 
 template <bool kMax, class T, bool kNan>
@@ -222,17 +224,20 @@ Instr decode_testp(Decoder& d, const Words& words, const ptx::Instruction& text)
 
 template <bool kFtz>
 float float_div_approx(float a, float b) {
-  return float_out<float, kFtz, false>(div_approx(float_in<float, kFtz>(a), float_in<float, kFtz>(b)));
+  return float_out<float, kFtz, false>(
+      div_approx(float_in<float, kFtz>(a), float_in<float, kFtz>(b)));
 }
 template <bool kFtz>
 float float_div_full(float a, float b) {
-  return float_out<float, kFtz, false>(div_full(float_in<float, kFtz>(a), float_in<float, kFtz>(b)));
+  return float_out<float, kFtz, false>(
+      div_full(float_in<float, kFtz>(a), float_in<float, kFtz>(b)));
 }
 Instr decode_float_div_approx(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const bool ftz = words.has("ftz");
   const ExecFn exec =
-      words.has("approx") ? (ftz ? exec_of<float_div_approx<true>> : exec_of<float_div_approx<false>>)
-                          : (ftz ? exec_of<float_div_full<true>> : exec_of<float_div_full<false>>);
+      words.has("approx")
+          ? (ftz ? exec_of<float_div_approx<true>> : exec_of<float_div_approx<false>>)
+          : (ftz ? exec_of<float_div_full<true>> : exec_of<float_div_full<false>>);
   return d.binary(exec, text, Type::F32, Type::F32, Type::F32);
 }
 
