@@ -223,9 +223,9 @@ testing::AssertionResult refuses(const std::string& text, const std::vector<std:
 }
 
 TEST(MachineReport, WhatItDoesNotKnowStopsItWithTheLine) {
-  EXPECT_TRUE(refuses(program("  add.sat.u32 %r2, %r1, 1;\n"), {"line 16", "unknown form", "nearest is"}));
-  EXPECT_TRUE(refuses(program("  frobnicate.b32 %r2, %r1;\n"), {"line 16", "unknown form"}));
-  EXPECT_TRUE(refuses(program("  add.s32 %r2, %r99, 1;\n"), {"line 16", "%r99"}));
+  EXPECT_TRUE(refuses(program("  add.sat.u32 %r2, %r1, 1;\n"), {"line 17", "unknown form", "nearest is"}));
+  EXPECT_TRUE(refuses(program("  frobnicate.b32 %r2, %r1;\n"), {"line 17", "unknown form"}));
+  EXPECT_TRUE(refuses(program("  add.s32 %r2, %r99, 1;\n"), {"line 17", "%r99"}));
   EXPECT_TRUE(refuses(program("  add.s32 %rs2, %r1, 1;\n"), {"%rs2 has 16 bits; 32 are written"}));
   EXPECT_TRUE(refuses(program("  add.s32 %r2, %r1;\n"), {"has 2 operands; it must have 3"}));
   EXPECT_TRUE(refuses(program("  bra NOWHERE;\n"), {"there is no label NOWHERE"}));
