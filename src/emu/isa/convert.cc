@@ -16,13 +16,13 @@ Type convert_bits_type(uint32_t bits) {
 }
 
 uint16_t convert_source(Decoder& d, const ptx::Operand& operand, Type type) {
-  const uint32_t width = d.register_bits(operand);
+  const uint32_t width = d.bits(operand);
   return d.row_in(operand, width > bits_of(type) ? convert_bits_type(width) : type);
 }
 
 // The width to which an integer is extended: 0 where its type fills the register.
 uint32_t convert_destination(Decoder& d, const ptx::Operand& operand, Type type, Instr& instr) {
-  const uint32_t width = d.register_bits(operand);
+  const uint32_t width = operand.kind == ptx::Operand::Kind::Sink ? 0 : d.bits(operand);
   const bool wider = width > bits_of(type);
   instr.dst = d.row_out(operand, wider ? convert_bits_type(width) : type);
   return wider ? width : 0;

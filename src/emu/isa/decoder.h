@@ -45,16 +45,12 @@ class Decoder {
   virtual uint16_t row_in(const ptx::Operand& operand, Type type) = 0;
   // The row of a register that is written; of `_`, a row that nobody reads.
   virtual uint16_t row_out(const ptx::Operand& operand, Type type) = 0;
-  // The width of a register, which for some operands may exceed the type's: 16, 32 or 64; of others, 0.
-  virtual uint32_t register_bits(const ptx::Operand& operand) = 0;
   virtual uint16_t constant(uint32_t value) = 0;
   virtual uint16_t constant64(uint64_t value) = 0;                  // two rows
   virtual Predicate predicate_in(const ptx::Operand& operand) = 0;  // %p, !%p
   virtual bool is_predicate(const ptx::Operand& operand) const = 0;
   virtual uint16_t predicate_out(const ptx::Operand& operand) = 0;  // %p, or _
   virtual Address address(const ptx::Operand& operand) = 0;         // [a+8]
-  // The declared width of a register; 32 for numbers, special registers and shared symbols, 64 for other symbols.
-  virtual uint32_t bits(const ptx::Operand& operand) const = 0;
   // The place of a label, known when all is decoded: for `lists`, not before.
   virtual uint32_t target(const ptx::Operand& label) = 0;
   // Where the lanes meet again that the current instruction, a branch, may part; kNoJoin: nowhere before they exit.
