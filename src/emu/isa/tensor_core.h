@@ -24,9 +24,9 @@ struct TensorKind {
   int k = 16;                     // or 8
   TensorModel model = TensorModel::Hopper;
 
-  int num_a() const { return k / 4; }  // registers of A
-  int num_b() const { return k / 8; }
-  int num_c() const { return half_accumulator ? 2 : 4; }  // and of D
+  constexpr int num_a() const { return k / 4; }  // registers of A
+  constexpr int num_b() const { return k / 8; }
+  constexpr int num_c() const { return half_accumulator ? 2 : 4; }  // and of D
 };
 
 // The registers of a warp, as fragments.h lays the matrices out in them. D may be where A, B or C are.
