@@ -300,7 +300,7 @@ inline double signed_zero(double sum, double p, double c) {
 }
 
 template <class T, Rounding R>
-inline T add(T a, T b) {
+inline T rounded_add(T a, T b) {
   if constexpr (R == Rounding::NearestEven) {
     return a + b;
   } else if constexpr (sizeof(T) == 4) {
@@ -311,7 +311,7 @@ inline T add(T a, T b) {
 }
 
 template <class T, Rounding R>
-inline T mul(T a, T b) {
+inline T rounded_mul(T a, T b) {
   if constexpr (R == Rounding::NearestEven) {
     return a * b;
   } else if constexpr (sizeof(T) == 4) {
@@ -323,7 +323,7 @@ inline T mul(T a, T b) {
 }
 
 template <class T, Rounding R>
-inline T fma(T a, T b, T c) {
+inline T rounded_fma(T a, T b, T c) {
   if constexpr (sizeof(T) == 4) {
     const double product = static_cast<double>(a) * b;  // exact
     return narrow_odd<R>(signed_zero<R>(odd_sum(product, c), product, c));
@@ -335,7 +335,7 @@ inline T fma(T a, T b, T c) {
 }
 
 template <class T, Rounding R>
-inline T div(T a, T b) {
+inline T rounded_div(T a, T b) {
   if constexpr (R == Rounding::NearestEven) {
     return a / b;
   } else {
@@ -344,7 +344,7 @@ inline T div(T a, T b) {
 }
 
 template <class T, Rounding R>
-inline T sqrt(T a) {
+inline T rounded_sqrt(T a) {
   if constexpr (R == Rounding::NearestEven) {
     return std::sqrt(a);
   } else {
