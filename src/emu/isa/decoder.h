@@ -51,6 +51,8 @@ class Decoder {
   virtual bool is_predicate(const ptx::Operand& operand) const = 0;
   virtual uint16_t predicate_out(const ptx::Operand& operand) = 0;  // %p, or _
   virtual Address address(const ptx::Operand& operand) = 0;         // [a+8]
+  // The declared width of a register; 32 for numbers, special registers and shared symbols, 64 for other symbols.
+  virtual uint32_t bits(const ptx::Operand& operand) const = 0;
   // The place of a label, known when all is decoded: for `lists`, not before.
   virtual uint32_t target(const ptx::Operand& label) = 0;
   // Where the lanes meet again that the current instruction, a branch, may part; kNoJoin: nowhere before they exit.

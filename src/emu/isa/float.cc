@@ -31,22 +31,22 @@ T float_out(T x) {
 template <Operation O, class T, Rounding R, bool kFtz>
 T float_unary(T a) {
   a = float_in<T, kFtz>(a);
-  if constexpr (O == Operation::Rcp) return float_out<T, kFtz, false>(div<T, R>(T{1}, a));
-  return float_out<T, kFtz, false>(sqrt<T, R>(a));
+  if constexpr (O == Operation::Rcp) return float_out<T, kFtz, false>(rounded_div<T, R>(T{1}, a));
+  return float_out<T, kFtz, false>(rounded_sqrt<T, R>(a));
 }
 template <Operation O, class T, Rounding R, bool kFtz, bool kSat>
 T float_binary(T a, T b) {
   a = float_in<T, kFtz>(a);
   b = float_in<T, kFtz>(b);
-  if constexpr (O == Operation::Add) return float_out<T, kFtz, kSat>(add<T, R>(a, b));
-  if constexpr (O == Operation::Sub) return float_out<T, kFtz, kSat>(add<T, R>(a, -b));
-  if constexpr (O == Operation::Mul) return float_out<T, kFtz, kSat>(mul<T, R>(a, b));
-  if constexpr (O == Operation::Div) return float_out<T, kFtz, kSat>(div<T, R>(a, b));
+  if constexpr (O == Operation::Add) return float_out<T, kFtz, kSat>(rounded_add<T, R>(a, b));
+  if constexpr (O == Operation::Sub) return float_out<T, kFtz, kSat>(rounded_add<T, R>(a, -b));
+  if constexpr (O == Operation::Mul) return float_out<T, kFtz, kSat>(rounded_mul<T, R>(a, b));
+  if constexpr (O == Operation::Div) return float_out<T, kFtz, kSat>(rounded_div<T, R>(a, b));
 }
 template <class T, Rounding R, bool kFtz, bool kSat>
 T float_fma(T a, T b, T c) {
   return float_out<T, kFtz, kSat>(
-      fma<T, R>(float_in<T, kFtz>(a), float_in<T, kFtz>(b), float_in<T, kFtz>(c)));
+      rounded_fma<T, R>(float_in<T, kFtz>(a), float_in<T, kFtz>(b), float_in<T, kFtz>(c)));
 }
 
 template <bool kFtz>
@@ -57,7 +57,9 @@ template <bool kFtz>
 float float_abs(float a) {
   return canonical_of(std::fabs(float_in<float, kFtz>(a)));
 }
-double float_neg64(double a) { return std::bit_cast<double>(std::bit_cast<uint64_t>(a) ^ uint64_t{1} << 63); }
+double float_neg64(double a) {
+  return std::bit_cast<double>(std::bit_cast<uint64_t>(a) ^ uint64_t{1} << 63);
+}
 double float_abs64(double a) { return std::bit_cast<double>(std::bit_cast<uint64_t>(a) << 1 >> 1); }
 
 template <bool kMax, class T, bool kNan>
@@ -222,17 +224,20 @@ Instr decode_testp(Decoder& d, const Words& words, const ptx::Instruction& text)
 
 template <bool kFtz>
 float float_div_approx(float a, float b) {
-  return float_out<float, kFtz, false>(div_approx(float_in<float, kFtz>(a), float_in<float, kFtz>(b)));
+  return float_out<float, kFtz, false>(
+      div_approx(float_in<float, kFtz>(a), float_in<float, kFtz>(b)));
 }
 template <bool kFtz>
 float float_div_full(float a, float b) {
-  return float_out<float, kFtz, false>(div_full(float_in<float, kFtz>(a), float_in<float, kFtz>(b)));
+  return float_out<float, kFtz, false>(
+      div_full(float_in<float, kFtz>(a), float_in<float, kFtz>(b)));
 }
 Instr decode_float_div_approx(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const bool ftz = words.has("ftz");
   const ExecFn exec =
-      words.has("approx") ? (ftz ? exec_of<float_div_approx<true>> : exec_of<float_div_approx<false>>)
-                          : (ftz ? exec_of<float_div_full<true>> : exec_of<float_div_full<false>>);
+      words.has("approx")
+          ? (ftz ? exec_of<float_div_approx<true>> : exec_of<float_div_approx<false>>)
+          : (ftz ? exec_of<float_div_full<true>> : exec_of<float_div_full<false>>);
   return d.binary(exec, text, Type::F32, Type::F32, Type::F32);
 }
 

@@ -123,8 +123,7 @@ Instr decode_access(Decoder& decoder, const Words& words, const ptx::Instruction
   const uint32_t bits = bits_of(type);
   // A register may be wider than what is loaded into it, and `_` takes anything.
   const auto width_of = [&](const ptx::Operand& element) {
-    const uint32_t register_bits = decoder.register_bits(element);
-    return register_bits == 0 ? std::max(bits, 16u) : register_bits;
+    return element.kind == ptx::Operand::Kind::Sink ? std::max(bits, 16u) : decoder.bits(element);
   };
   const uint32_t width = width_of(elements.front());
   list.insert(list.end(), {static_cast<uint32_t>(elements.size()), width == 64 ? 1u : 0u,

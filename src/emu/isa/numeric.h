@@ -111,8 +111,8 @@ constexpr T round_parts(bool negative, uint64_t significand, int exponent, Round
   constexpr int kBias = (1 << (F::kExponentBits - 1)) - 1;
   constexpr int kLeast = 1 - kBias;  // exponent of the smallest normal number
   constexpr uint64_t kInfinity = ((uint64_t{1} << F::kExponentBits) - 1) << F::kFractionBits;
-  constexpr uint64_t kLargest = F::kHasInfinity ? kInfinity - 1
-                                                : (uint64_t{Format<T>::kNan} >> F::kUnused) - 1;
+  constexpr uint64_t kLargest =
+      F::kHasInfinity ? kInfinity - 1 : (uint64_t{Format<T>::kNan} >> F::kUnused) - 1;
   uint64_t bits = 0;
   if (significand != 0) {
     const int zeros = std::countl_zero(significand);
@@ -219,8 +219,8 @@ inline Half narrow_to_half(float x) {
   // Normal: rebias from 127 to 15 and round as the bits stand. Subnormal: adding 0.5 leaves the rounded fraction
   // in the last bits of the sum, whose last place is then that of a subnormal half.
   const uint32_t normal = (magnitude - (112u << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13;
-  const uint32_t small =
-      std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - std::bit_cast<uint32_t>(0.5f);
+  const uint32_t small = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) -
+                         std::bit_cast<uint32_t>(0.5f);
   uint32_t result = magnitude < (113u << 23) ? small : normal;
   result = magnitude >= 0x47800000 ? 0x7c00 : result;  // 2^16
   const uint32_t signed_result = result | (bits >> 16 & 0x8000);
@@ -244,9 +244,7 @@ inline float flush(float x) {
   return std::bit_cast<float>(bits & ((bits & 0x7f800000) != 0 ? 0xffffffff : 0x80000000));
 }
 
-inline float canonical(float x) {
-  return x == x ? x : nan_of<float>;
-}
+inline float canonical(float x) { return x == x ? x : nan_of<float>; }
 
 // Of a result: 0 for NaN.
 template <class T>
@@ -300,7 +298,7 @@ inline double signed_zero(double sum, double p, double c) {
 }
 
 template <class T, Rounding R>
-inline T add(T a, T b) {
+inline T rounded_add(T a, T b) {
   if constexpr (R == Rounding::NearestEven) {
     return a + b;
   } else if constexpr (sizeof(T) == 4) {
@@ -311,7 +309,7 @@ inline T add(T a, T b) {
 }
 
 template <class T, Rounding R>
-inline T mul(T a, T b) {
+inline T rounded_mul(T a, T b) {
   if constexpr (R == Rounding::NearestEven) {
     return a * b;
   } else if constexpr (sizeof(T) == 4) {
@@ -323,7 +321,7 @@ inline T mul(T a, T b) {
 }
 
 template <class T, Rounding R>
-inline T fma(T a, T b, T c) {
+inline T rounded_fma(T a, T b, T c) {
   if constexpr (sizeof(T) == 4) {
     const double product = static_cast<double>(a) * b;  // exact
     return narrow_odd<R>(signed_zero<R>(odd_sum(product, c), product, c));
@@ -335,7 +333,7 @@ inline T fma(T a, T b, T c) {
 }
 
 template <class T, Rounding R>
-inline T div(T a, T b) {
+inline T rounded_div(T a, T b) {
   if constexpr (R == Rounding::NearestEven) {
     return a / b;
   } else {
@@ -344,7 +342,7 @@ inline T div(T a, T b) {
 }
 
 template <class T, Rounding R>
-inline T sqrt(T a) {
+inline T rounded_sqrt(T a) {
   if constexpr (R == Rounding::NearestEven) {
     return std::sqrt(a);
   } else {
@@ -412,7 +410,8 @@ template <class I, class T>
 inline I to_integer(T x, Rounding rounding) {
   using Limits = std::numeric_limits<I>;
   if (x != x) {
-    return sizeof(T) < 8 && sizeof(I) < 8 ? I{0} : static_cast<I>(uint64_t{1} << (8 * sizeof(I) - 1));
+    return sizeof(T) < 8 && sizeof(I) < 8 ? I{0}
+                                          : static_cast<I>(uint64_t{1} << (8 * sizeof(I) - 1));
   }
   const T whole = round_to_integral(x, rounding);
   // 2^digits is a number of every floating-point type, where the maximum is none.

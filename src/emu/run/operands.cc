@@ -239,9 +239,12 @@ isa::Address Operands::address(const ptx::Operand& operand) {
           offset_of(base.offset)};
 }
 
-uint32_t Operands::register_bits(const ptx::Operand& operand) {
-  const std::optional<Register> found = scopes_->find_register(scope_, operand.name);
-  return found ? isa::bits_of(found->type) : 0;
+uint32_t Operands::bits(const ptx::Operand& operand) const {
+  if (const std::optional<Register> found = scopes_->find_register(scope_, operand.name)) {
+    return isa::bits_of(found->type);
+  }
+  const Symbol* symbol = scopes_->find_symbol(scope_, operand.name);
+  return symbol != nullptr && symbol->space != Space::Shared ? 64 : 32;
 }
 
 uint32_t Operands::target(const ptx::Operand& label) {

@@ -73,7 +73,7 @@ class Operands final : public isa::Decoder {
   bool is_predicate(const ptx::Operand& operand) const override;
   uint16_t predicate_out(const ptx::Operand& operand) override;
   isa::Address address(const ptx::Operand& operand) override;
-  uint32_t register_bits(const ptx::Operand& operand) override;
+  uint32_t bits(const ptx::Operand& operand) const override;
   uint32_t target(const ptx::Operand& label) override;
   uint32_t join() override { return join_; }
   uint32_t list(const std::vector<uint32_t>& values) override;
