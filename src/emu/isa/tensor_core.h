@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "emu/machine/row.h"
 
@@ -39,8 +40,9 @@ struct TensorOperands {
 
 using TensorFn = void (*)(const TensorOperands&);
 
-// The function that computes D, for this processor.
+// The function that computes D, the fastest for this processor; and all that it can run, which agree.
 TensorFn tensor_function(const TensorKind& kind);
+std::vector<TensorFn> tensor_functions(const TensorKind& kind);
 
 // The exact models once more, plainly, one output after another: what the function above is tested against, and
 // what it leaves to this one (infinities, NaN, exponents that f32 cannot scale).
