@@ -42,6 +42,7 @@ struct Warp {
   Row* rows = nullptr;
   LaneMask* predicates = nullptr;
   LaneMask active = 0;              // lanes that execute the current instruction
+  LaneMask carry = 0;               // CC.CF of each lane: carry of add.cc, borrow of sub.cc
   const Instr* current = nullptr;   // for reports
   const uint32_t* lists = nullptr;  // Program::lists, which Instr::extra may index
   uint32_t index = 0;               // in its CTA
