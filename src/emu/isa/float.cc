@@ -31,22 +31,22 @@ T float_out(T x) {
 template <Operation O, class T, Rounding R, bool kFtz>
 T float_unary(T a) {
   a = float_in<T, kFtz>(a);
-  if constexpr (O == Operation::Rcp) return float_out<T, kFtz, false>(div<T, R>(T{1}, a));
-  return float_out<T, kFtz, false>(sqrt<T, R>(a));
+  if constexpr (O == Operation::Rcp) return float_out<T, kFtz, false>(rounded_div<T, R>(T{1}, a));
+  return float_out<T, kFtz, false>(rounded_sqrt<T, R>(a));
 }
 template <Operation O, class T, Rounding R, bool kFtz, bool kSat>
 T float_binary(T a, T b) {
   a = float_in<T, kFtz>(a);
   b = float_in<T, kFtz>(b);
-  if constexpr (O == Operation::Add) return float_out<T, kFtz, kSat>(add<T, R>(a, b));
-  if constexpr (O == Operation::Sub) return float_out<T, kFtz, kSat>(add<T, R>(a, -b));
-  if constexpr (O == Operation::Mul) return float_out<T, kFtz, kSat>(mul<T, R>(a, b));
-  if constexpr (O == Operation::Div) return float_out<T, kFtz, kSat>(div<T, R>(a, b));
+  if constexpr (O == Operation::Add) return float_out<T, kFtz, kSat>(rounded_add<T, R>(a, b));
+  if constexpr (O == Operation::Sub) return float_out<T, kFtz, kSat>(rounded_add<T, R>(a, -b));
+  if constexpr (O == Operation::Mul) return float_out<T, kFtz, kSat>(rounded_mul<T, R>(a, b));
+  if constexpr (O == Operation::Div) return float_out<T, kFtz, kSat>(rounded_div<T, R>(a, b));
 }
 template <class T, Rounding R, bool kFtz, bool kSat>
 T float_fma(T a, T b, T c) {
   return float_out<T, kFtz, kSat>(
-      fma<T, R>(float_in<T, kFtz>(a), float_in<T, kFtz>(b), float_in<T, kFtz>(c)));
+      rounded_fma<T, R>(float_in<T, kFtz>(a), float_in<T, kFtz>(b), float_in<T, kFtz>(c)));
 }
 
 template <bool kFtz>

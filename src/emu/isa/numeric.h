@@ -298,7 +298,7 @@ inline double signed_zero(double sum, double p, double c) {
 }
 
 template <class T, Rounding R>
-inline T add(T a, T b) {
+inline T rounded_add(T a, T b) {
   if constexpr (R == Rounding::NearestEven) {
     return a + b;
   } else if constexpr (sizeof(T) == 4) {
@@ -309,7 +309,7 @@ inline T add(T a, T b) {
 }
 
 template <class T, Rounding R>
-inline T mul(T a, T b) {
+inline T rounded_mul(T a, T b) {
   if constexpr (R == Rounding::NearestEven) {
     return a * b;
   } else if constexpr (sizeof(T) == 4) {
@@ -321,7 +321,7 @@ inline T mul(T a, T b) {
 }
 
 template <class T, Rounding R>
-inline T fma(T a, T b, T c) {
+inline T rounded_fma(T a, T b, T c) {
   if constexpr (sizeof(T) == 4) {
     const double product = static_cast<double>(a) * b;  // exact
     return narrow_odd<R>(signed_zero<R>(odd_sum(product, c), product, c));
@@ -333,7 +333,7 @@ inline T fma(T a, T b, T c) {
 }
 
 template <class T, Rounding R>
-inline T div(T a, T b) {
+inline T rounded_div(T a, T b) {
   if constexpr (R == Rounding::NearestEven) {
     return a / b;
   } else {
@@ -342,7 +342,7 @@ inline T div(T a, T b) {
 }
 
 template <class T, Rounding R>
-inline T sqrt(T a) {
+inline T rounded_sqrt(T a) {
   if constexpr (R == Rounding::NearestEven) {
     return std::sqrt(a);
   } else {

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "emu/machine/row.h"
 
@@ -24,9 +25,9 @@ struct TensorKind {
   int k = 16;                     // or 8
   TensorModel model = TensorModel::Hopper;
 
-  int num_a() const { return k / 4; }  // registers of A
-  int num_b() const { return k / 8; }
-  int num_c() const { return half_accumulator ? 2 : 4; }  // and of D
+  constexpr int num_a() const { return k / 4; }  // registers of A
+  constexpr int num_b() const { return k / 8; }
+  constexpr int num_c() const { return half_accumulator ? 2 : 4; }  // and of D
 };
 
 // The registers of a warp, as fragments.h lays the matrices out in them. D may be where A, B or C are.
@@ -39,8 +40,9 @@ struct TensorOperands {
 
 using TensorFn = void (*)(const TensorOperands&);
 
-// The function that computes D, for this processor.
+// The function that computes D, the fastest for this processor; and all that it can run, which agree.
 TensorFn tensor_function(const TensorKind& kind);
+std::vector<TensorFn> tensor_functions(const TensorKind& kind);
 
 // The exact models once more, plainly, one output after another: what the function above is tested against, and
 // what it leaves to this one (infinities, NaN, exponents that f32 cannot scale).

@@ -7,6 +7,7 @@
 // A vector holds the columns 0 2 4 6 1 3 5 7 of a row, as the registers of C do: half of it comes from each.
 #include <bit>
 #include <cstring>
+#include <limits>
 
 #include "emu/isa/tensor_core.h"
 #include "emu/isa/tensor_rounding.h"
@@ -73,11 +74,15 @@ struct TensorNumbers {
 
 namespace fa4::emu::isa {
 
-TensorFn tensor_function(const TensorKind& kind) {
+std::vector<TensorFn> tensor_functions(const TensorKind& kind) {
+  std::vector<TensorFn> functions;
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2")) return avx2::tensor_function(kind);
+  if (__builtin_cpu_supports("avx2")) functions.push_back(avx2::tensor_function(kind));
 #endif
-  return baseline::tensor_function(kind);
+  functions.push_back(baseline::tensor_function(kind));
+  return functions;
 }
+
+TensorFn tensor_function(const TensorKind& kind) { return tensor_functions(kind).front(); }
 
 }  // namespace fa4::emu::isa

@@ -168,7 +168,10 @@ FA4_EMU_INLINE void tensor_round_half(const Double8& sum, Float8& rounded) {
   last = last > 20 ? Long8{} + 20 : last;  // infinite in any case
   // 1.5 * 2^(52 + last): what is added to it keeps no bits below 2^last.
   const Double8 ruler = reinterpret_cast<Double8>(((last + 1075) << 52) | (int64_t{1} << 51));
-  rounded = __builtin_convertvector((sum + ruler) - ruler, Float8);
+  const Double8 result = (sum + ruler) - ruler;  // +0 where a negative sum has become 0
+  const Long8 sign = reinterpret_cast<Long8>(sum) & std::numeric_limits<int64_t>::min();
+  const Long8 bits = reinterpret_cast<Long8>(result) | sign;
+  rounded = __builtin_convertvector(reinterpret_cast<Double8>(bits), Float8);
 }
 
 // Eight terms lie below 2^30, and with C they fit.
