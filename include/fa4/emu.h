@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The PTX machine: a library of its own, libfa4emu.so (soname libfa4emu.so.0), that executes the PTX of NVRTC and nvcc on the
+/* The PTX machine: a library of its own, libfa4emu.so, that executes the PTX of NVRTC and nvcc on the
  * CPU. It knows PTX and nothing of attention. docs/emulator.md says what it promises.
  *
  *   fa4emu_options options;
@@ -11,8 +11,9 @@
  *   fa4emu_launch(machine, &launch, &report);
  *
  * Every call returns a status; on failure fa4emu_last_error() is one sentence. What is wrong with a kernel is not a
- * failure of the call but part of its report. Structs begin with their size and only grow at their end. A machine is used
- * by one thread at a time; several machines by several.
+ * failure of the call but part of its report. Within one soname (libfa4emu.so.0) functions are
+ * only added, and structs, which begin with their size, only grow at their end. A machine is used by one thread at a time;
+ * several machines by several.
  */
 #ifndef FA4_EMU_H_
 #define FA4_EMU_H_
