@@ -243,7 +243,7 @@ TEST(PtxParser, InstructionsKnowTheirSourceLine) {
   ret;
   .loc 1 25 3
   ret;
-  .loc	2 113 7, function_name $L__info_string0+4, inlined_at 1 5 3
+  .loc  2 113 7, function_name $L__info_string0+4, inlined_at 1 5 3
   ret;
 }
 .entry g() { ret; }
