@@ -20,6 +20,8 @@ class DecodeError : public std::runtime_error {
   ptx::Place place;
 };
 
+inline constexpr uint32_t kNoJoin = 0xffffffff;
+
 // A memory operand: the row of its base (two rows if `wide`), and a byte offset.
 struct Address {
   uint16_t base = 0;
@@ -44,16 +46,23 @@ class Decoder {
   // The row of a register that is written; of `_`, a row that nobody reads.
   virtual uint16_t row_out(const ptx::Operand& operand, Type type) = 0;
   virtual uint16_t constant(uint32_t value) = 0;
-  virtual uint16_t constant64(uint64_t value) = 0;  // two rows
+  virtual uint16_t constant64(uint64_t value) = 0;                  // two rows
   virtual Predicate predicate_in(const ptx::Operand& operand) = 0;  // %p, !%p
+  virtual bool is_predicate(const ptx::Operand& operand) const = 0;
   virtual uint16_t predicate_out(const ptx::Operand& operand) = 0;  // %p, or _
   virtual Address address(const ptx::Operand& operand) = 0;         // [a+8]
+  // The declared width of a register; 32 for numbers, special registers and shared symbols, 64 for other symbols.
+  virtual uint32_t bits(const ptx::Operand& operand) const = 0;
+  // The place of a label, known when all is decoded: for `lists`, not before.
+  virtual uint32_t target(const ptx::Operand& label) = 0;
+  // Where the lanes meet again that the current instruction, a branch, may part; kNoJoin: nowhere before they exit.
+  virtual uint32_t join() = 0;
   // Puts a list into Program::lists; its first index, for Instr::extra.
   virtual uint32_t list(const std::vector<uint32_t>& values) = 0;
   // The value of a number that must be one, as in `cp.async [a], [b], 16`.
   virtual int64_t number(const ptx::Operand& operand) = 0;
-  virtual uint32_t arch() const = 0;   // 80, 90
-  virtual bool exact() const = 0;      // matrix products as the silicon rounds them; else fast, in f32
+  virtual uint32_t arch() const = 0;  // 80, 90
+  virtual bool exact() const = 0;  // matrix products as the silicon rounds them; else fast, in f32
   [[noreturn]] virtual void refuse(const std::string& sentence) = 0;  // throws DecodeError
 
   // An instruction with the operands d, a, b, c of such types; as many as the text must have.

@@ -28,8 +28,9 @@ struct Instr {
   uint16_t guard = kNoGuard;  // a predicate; kGuardNegated: lanes where it is false
   // First row of each operand; predicates for those that are. Constants are rows of the same file.
   uint16_t dst = 0, a = 0, b = 0, c = 0;
-  uint32_t extra = 0;  // an immediate, an offset, a target, or the first of a list in Program::lists
-  uint32_t line = 0;   // index into Program::lines
+  uint32_t extra =
+      0;              // an immediate, an offset, a target, or the first of a list in Program::lists
+  uint32_t line = 0;  // index into Program::lines
 };
 static_assert(sizeof(Instr) == 32);
 

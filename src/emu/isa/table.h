@@ -22,7 +22,20 @@ namespace fa4::emu::isa {
 class Decoder;
 
 // What executes it, for counts per unit.
-enum class Unit : uint8_t { Alu, Fma, Mufu, Convert, Move, Control, Memory, Shared, Barrier, Matrix, Async, Other };
+enum class Unit : uint8_t {
+  Alu,
+  Fma,
+  Mufu,
+  Convert,
+  Move,
+  Control,
+  Memory,
+  Shared,
+  Barrier,
+  Matrix,
+  Async,
+  Other
+};
 const char* name_of(Unit unit);
 
 // How sure we are of the bits of its result; printed in the fidelity list.
@@ -40,25 +53,27 @@ struct Form {
   Unit unit;
   Fidelity fidelity;
   Decode decode;
-  uint32_t least_arch = 0;         // 80, 90, ...
-  const char* section = "";        // of PTX ISA 9.0: "9.7.1.1"
-  const char* bound = "";          // of an approximate result: "1 ulp of the H200"
+  uint32_t least_arch = 0;   // 80, 90, ...
+  const char* section = "";  // of PTX ISA 9.0: "9.7.1.1"
+  const char* bound = "";    // of an approximate result: "1 ulp of the H200"
 };
 
 // The chapters, each in a file of its own.
 std::span<const Form> integer_forms();
-std::span<const Form> logic_forms();       // and, or, xor, not, shifts, lop3, bfe, bfi, prmt, setp, selp, ...
-std::span<const Form> float_forms();       // f32, f64
-std::span<const Form> half_forms();        // f16, bf16 and their pairs
-std::span<const Form> special_forms();     // ex2, lg2, rcp, rsqrt, sqrt, sin, cos, tanh: .approx
-std::span<const Form> convert_forms();     // cvt
-std::span<const Form> move_forms();        // mov, cvta, mapa, isspacep, ...
-std::span<const Form> memory_forms();      // ld, st, atom, red, prefetch, fence
-std::span<const Form> control_forms();     // bra, call, ret, exit, trap, ...
-std::span<const Form> warp_forms();        // shfl, vote, match, redux, activemask, elect
-std::span<const Form> barrier_forms();     // bar, barrier, mbarrier
-std::span<const Form> matrix_forms();      // mma, ldmatrix, stmatrix, movmatrix
-std::span<const Form> async_forms();       // cp.async
+std::span<const Form>
+logic_forms();  // and, or, xor, not, shifts, lop3, bfe, bfi, prmt, setp, selp, ...
+std::span<const Form> float_forms();    // f32, f64
+std::span<const Form> half_forms();     // f16, bf16 and their pairs
+std::span<const Form> special_forms();  // ex2, lg2, rcp, rsqrt, sqrt, sin, cos, tanh: .approx
+std::span<const Form> convert_forms();  // cvt
+std::span<const Form> move_forms();     // mov, cvta, mapa, isspacep, ...
+std::span<const Form> memory_forms();   // ld, st, prefetch, fences
+std::span<const Form> atomic_forms();   // atom, red
+std::span<const Form> control_forms();  // bra, call, ret, exit, trap, ...
+std::span<const Form> warp_forms();     // shfl, vote, match, redux, activemask, elect
+std::span<const Form> barrier_forms();  // bar, barrier, mbarrier
+std::span<const Form> matrix_forms();   // mma, ldmatrix, stmatrix, movmatrix
+std::span<const Form> async_forms();    // cp.async
 
 // A row of all chapters; the index is Instr::form.
 const Form& form_at(uint16_t index);

@@ -10,14 +10,38 @@
 namespace fa4::emu::isa {
 
 enum class Type : uint8_t {
-  Pred, B8, B16, B32, B64, B128, U8, U16, U32, U64, S8, S16, S32, S64,
-  F16, F16x2, BF16, BF16x2, TF32, E4M3, E5M2, E4M3x2, E5M2x2, F32, F32x2, F64,
+  Pred,
+  B8,
+  B16,
+  B32,
+  B64,
+  B128,
+  U8,
+  U16,
+  U32,
+  U64,
+  S8,
+  S16,
+  S32,
+  S64,
+  F16,
+  F16x2,
+  BF16,
+  BF16x2,
+  TF32,
+  E4M3,
+  E5M2,
+  E4M3x2,
+  E5M2x2,
+  F32,
+  F32x2,
+  F64,
 };
 
 std::optional<Type> type_named(std::string_view word);
-uint32_t bits_of(Type type);        // 1 for Pred
-bool is_signed(Type type);          // S8..S64
-bool is_float(Type type);           // F16..F64
+uint32_t bits_of(Type type);  // 1 for Pred
+bool is_signed(Type type);    // S8..S64
+bool is_float(Type type);     // F16..F64
 bool is_unsigned_or_bits(Type type);
 
 // {rn, rz, rm, rp, rna} of a floating-point result; {rni, rzi, rmi, rpi} of one rounded to an integer.

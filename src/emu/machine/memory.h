@@ -30,33 +30,39 @@ inline constexpr uint32_t kOffsetMask = (uint32_t{1} << kRankShift) - 1;
 // The first bytes of shared memory are the system's.
 inline constexpr uint32_t kReservedShared = 1024;
 
-// Memory outside a grid: what the host has allocated, and the variables of modules. Addresses are those of the
-// host, so that a kernel runs on tensors where they lie.
-class GlobalMemory {
- public:
-  struct Range {
-    std::string name;  // "q", "kConfig"
-    uint64_t base = 0;
-    uint64_t bytes = 0;
-    bool writable = true;
-  };
-
-  void add(Range range);
-  void remove(uint64_t base);
-  // The range that holds all of the bytes; null: none.
-  const Range* find(uint64_t address, uint64_t bytes) const;
-  // The nearest range, for a report; null: there is none.
-  const Range* nearest(uint64_t address) const;
-
- private:
-  std::map<uint64_t, Range> ranges_;  // by base
+struct GlobalRange {
+  std::string name;  // "q", "kConfig"
+  uint64_t base = 0;
+  uint64_t bytes = 0;
+  bool writable = true;
 };
 
-// One lane's access. A bad one is reported; a bad load gives the poison pattern, a bad store does nothing.
+// Memory outside a grid: what the host has allocated, and the variables of modules. Addresses are those of the
+// host, so that a kernel runs on tensors where they lie. Not changed while a kernel runs.
+class GlobalMemory {
+ public:
+  void add(GlobalRange range);
+  void remove(uint64_t base);
+  // The range that holds all of the bytes; null: none.
+  const GlobalRange* find(uint64_t address, uint64_t bytes) const;
+  // The nearest range below or above, for a report; null: there is none.
+  const GlobalRange* nearest(uint64_t address) const;
+
+ private:
+  std::map<uint64_t, GlobalRange> ranges_;  // by base
+};
+
+// Where an access lies, after the generic windows. Null: it was bad, and has been reported.
+// The address must be a multiple of `alignment`; 0: of `bytes`.
+enum class Access : uint8_t { Read, Write, Atomic };
+std::byte* resolve(Warp& warp, Space space, uint64_t address, int lane, uint32_t bytes,
+                   Access access, uint32_t alignment = 0);
+
+// One lane's access. A bad load gives the poison pattern, a bad store does nothing.
 void load(Warp& warp, Space space, uint64_t address, int lane, void* to, uint32_t bytes);
 void store(Warp& warp, Space space, uint64_t address, int lane, const void* from, uint32_t bytes);
 
 // What a bad or an unfinished load reads: a NaN in every floating-point type.
-inline constexpr uint32_t kPoison = 0xffffffff;
+inline constexpr uint8_t kPoisonByte = 0xff;
 
 }  // namespace fa4::emu

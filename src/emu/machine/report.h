@@ -19,7 +19,8 @@ enum class Level : uint8_t { Error, Warning };
 struct Report {
   Level level = Level::Error;
   std::string code;  // "smem.bounds"
-  std::string text;  // first line: "out of bounds: ..."; further lines: both sites, the likely story
+  std::string
+      text;  // first line: "out of bounds: ..."; further lines: both sites, the likely story
   uint64_t count = 1;
 };
 

@@ -13,20 +13,27 @@ namespace fa4::emu {
 
 struct Instr;
 struct Cta;
+struct GlobalRange;
 
 // What a split waits for.
 struct WaitOn {
-  enum class Kind : uint8_t { Nothing, NamedBarrier, WarpBarrier, CpAsync, Reconvergence };
+  enum class Kind : uint8_t { Nothing, NamedBarrier, WarpBarrier, CpAsync, Join };
   Kind kind = Kind::Nothing;
-  uint32_t id = 0;          // of a named barrier; groups that may be unfinished
-  uint64_t generation = 0;  // that must have ended
+  uint32_t id = 0;          // NamedBarrier: which. CpAsync: groups that may be unfinished
+  uint64_t generation = 0;  // NamedBarrier: that must have ended
+};
+
+// Where lanes that a branch has parted meet again: the branch's immediate post-dominator.
+struct Join {
+  uint32_t pc;
+  uint64_t id;  // of one divergence
 };
 
 // Lanes of a warp that are at one place.
 struct Split {
   uint32_t pc = 0;
   LaneMask mask = 0;
-  std::vector<uint32_t> joins;  // where it will meet its siblings, the nearest last
+  std::vector<Join> joins;  // the nearest last
   WaitOn wait;
 };
 
@@ -34,18 +41,22 @@ struct Warp {
   // What execution functions use.
   Row* rows = nullptr;
   LaneMask* predicates = nullptr;
-  LaneMask active = 0;             // lanes that execute the current instruction
-  const Instr* current = nullptr;  // for reports
-  uint32_t index = 0;              // in its CTA
+  LaneMask active = 0;              // lanes that execute the current instruction
+  LaneMask carry = 0;               // CC.CF of each lane: carry of add.cc, borrow of sub.cc
+  const Instr* current = nullptr;   // for reports
+  const uint32_t* lists = nullptr;  // Program::lists, which Instr::extra may index
+  uint32_t index = 0;               // in its CTA
   Cta* cta = nullptr;
 
   // What the scheduler uses.
   std::vector<Split> splits;
-  size_t split = 0;            // the one that runs
+  size_t split = 0;  // the one that runs
   LaneMask exited = 0;
   uint64_t retired = 0;
-  std::vector<std::byte> local;  // [lane][bytes]
+  std::vector<std::byte> local;              // [lane][bytes]
   std::array<uint32_t, kLanes> cp_groups{};  // cp.async groups that a lane has committed
+  uint64_t num_divergences = 0;
+  const GlobalRange* last_range = nullptr;  // of the last global access
 
   std::vector<Row> row_storage;
   std::vector<LaneMask> predicate_storage;

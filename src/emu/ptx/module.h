@@ -51,8 +51,9 @@ struct Operand {
 struct Instruction {
   std::string_view guard;  // "%p1"; empty: none
   bool guard_negated = false;
-  std::string_view opcode;                  // "add"
-  std::vector<std::string_view> modifiers;  // "sat", "s32", "shared::cta": without their dots, in order
+  std::string_view opcode;  // "add"
+  std::vector<std::string_view>
+      modifiers;  // "sat", "s32", "shared::cta": without their dots, in order
   std::vector<Operand> operands;
   Place place;
   SourceLine source;
@@ -74,10 +75,11 @@ struct Variable {
   std::string_view type;     // b32, f32, pred, ...
   uint32_t vector = 1;       // .v2, .v4
   uint32_t alignment = 0;    // bytes; 0: that of the type
-  std::vector<std::string_view> attributes;  // other directives before the name, as written: "ptr", "managed"
+  std::vector<std::string_view>
+      attributes;  // other directives before the name, as written: "ptr", "managed"
   std::string_view name;
-  uint32_t count = 0;             // registers only
-  std::vector<int64_t> extents;   // [4][8]; -1: []
+  uint32_t count = 0;            // registers only
+  std::vector<int64_t> extents;  // [4][8]; -1: []
   bool initialized = false;
   std::vector<Initializer> values;  // flat, in order
   Place place;
@@ -104,7 +106,8 @@ struct Targets {
 };
 
 struct Block;
-using Statement = std::variant<Instruction, Label, Variable, Directive, Targets, std::unique_ptr<Block>>;
+using Statement =
+    std::variant<Instruction, Label, Variable, Directive, Targets, std::unique_ptr<Block>>;
 
 struct Block {
   std::vector<Statement> statements;

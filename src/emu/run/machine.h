@@ -37,8 +37,8 @@ struct MachineOptions {
   Policy policy = Policy::Eager;
   uint64_t seed = 0;
   Numerics numerics = Numerics::Exact;
-  bool checks = true;                           // races, uninitialised reads
-  uint32_t threads = 0;                         // of the host; 0: as many as there are processors
+  bool checks = true;    // races, uninitialised reads
+  uint32_t threads = 0;  // of the host; 0: as many as there are processors
   uint64_t most_instructions = uint64_t{1} << 40;  // of a launch, all warps together
 };
 
@@ -69,10 +69,10 @@ struct FormCount {
 };
 
 struct RunReport {
-  bool finished = false;        // false: stopped by a deadlock, a trap, the step limit
+  bool finished = false;  // false: stopped by a deadlock, a trap, the step limit
   std::vector<Report> reports;
-  uint64_t num_errors = 0;      // with repetitions
-  uint64_t num_lost = 0;        // distinct reports beyond the most that are kept
+  uint64_t num_errors = 0;  // with repetitions
+  uint64_t num_lost = 0;    // distinct reports beyond the most that are kept
   uint64_t warp_instructions = 0;
   std::vector<FormCount> forms;
   std::map<std::string, uint64_t> units;  // warp instructions by unit
@@ -96,7 +96,7 @@ class Machine {
   EntryFacts entry(ModuleId module, std::string_view name) const;
   std::vector<std::string> entries(ModuleId module) const;
   // The address and size of a variable of a module, as cuModuleGetGlobal gives it.
-  GlobalMemory::Range variable(ModuleId module, std::string_view name) const;
+  GlobalRange variable(ModuleId module, std::string_view name) const;
 
   RunReport launch(const KernelLaunch& launch);
 

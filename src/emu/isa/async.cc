@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chapter 9.7.9.25: cp.async and its groups. When the bytes move is the scheduler's choice (run/scheduler.cc); until
+// then the destination holds poison.
+#include <cstring>
+
+#include "emu/isa/address.h"
+#include "emu/isa/decoder.h"
+#include "emu/isa/lanes.h"
+#include "emu/isa/table.h"
+#include "emu/machine/cta.h"
+#include "emu/machine/warp_report.h"
+
+namespace fa4::emu::isa {
+namespace {
+
+constexpr uint32_t kWholeSource = 0, kSourceBytes = 1, kIgnoreSource = 2;
+
+// The list: destination (3), source (3), bytes, what `a` means: nothing, a row of source bytes, or a predicate.
+Outcome copy_async(Warp& warp, const Instr& i) {
+  Cta& cta = *warp.cta;
+  const uint32_t* list = warp.lists + i.extra;
+  const Place to(list), from(list + 3);
+  const uint32_t bytes = list[6];
+  CpAsync copy{.id = cta.shadow.begin_copy(warp.index), .warp = &warp, .site = &i, .lanes = {}};
+  for_each_lane(warp.active, [&](int lane) {
+    CpLane part{.lane = lane,
+                .group = warp.cp_groups[static_cast<size_t>(lane)],
+                .to = 0,
+                .from = from.of(warp, lane),
+                .bytes = bytes,
+                .source_bytes = bytes};
+    if (list[7] == kSourceBytes) part.source_bytes = warp.rows[i.a].lane[lane];
+    if (list[7] == kIgnoreSource && has_lane(warp.predicates[i.a], lane)) part.source_bytes = 0;
+    if (part.source_bytes > bytes) {
+      report(warp, Level::Error, "cp_async.source_bytes",
+             "cp.async reads more bytes of its source than it copies");
+      part.source_bytes = bytes;
+    }
+    std::byte* at = copy_target(warp, copy.id, to.of(warp, lane), lane, bytes);
+    if (at == nullptr) return;
+    part.to = static_cast<uint32_t>(at - cta.shared.data());
+    std::memset(at, kPoisonByte, bytes);
+    copy.lanes.push_back(part);
+  });
+  if (copy.lanes.empty()) return Outcome::Next;
+  cta.copies.push_back(std::move(copy));
+  if (cta.eager_copies) advance(cta, cta.copies.back(), 0, cta.copies.back().lanes.size());
+  return Outcome::Yield;
+}
+
+Instr decode_copy(Decoder& decoder, const Words& words, const ptx::Instruction& text) {
+  const size_t hint = words.has("L2::cache_hint") ? 1 : 0;
+  decoder.require_operands(text, 3 + hint, 4 + hint);
+  const int64_t bytes = decoder.number(text.operands[2]);
+  if (bytes != 4 && bytes != 8 && bytes != 16) decoder.refuse("cp.async copies 4, 8 or 16 bytes");
+  if (words.has("cg") && bytes != 16) decoder.refuse("cp.async.cg copies 16 bytes");
+  Instr instr{.exec = copy_async};
+  uint32_t meaning = kWholeSource;
+  if (text.operands.size() == 4 + hint) {
+    const ptx::Operand& fourth = text.operands[3];
+    if (decoder.is_predicate(fourth)) {
+      const Predicate ignore = decoder.predicate_in(fourth);
+      if (ignore.negated)
+        decoder.refuse("the ignore-src predicate of cp.async is not negated here");
+      instr.a = ignore.index;
+      meaning = kIgnoreSource;
+    } else {
+      instr.a = decoder.row_in(fourth, Type::U32);
+      meaning = kSourceBytes;
+    }
+  }
+  const Address to = decoder.address(text.operands[0]);
+  const Address from = decoder.address(text.operands[1]);
+  const auto flags = [](Space space, const Address& address) {
+    return static_cast<uint32_t>(space) | (address.wide ? 0x100u : 0u);
+  };
+  instr.extra =
+      decoder.list({flags(Space::Shared, to), to.base, static_cast<uint32_t>(to.offset),
+                    flags(Space::Global, from), from.base, static_cast<uint32_t>(from.offset),
+                    static_cast<uint32_t>(bytes), meaning});
+  return instr;
+}
+
+Outcome commit_group(Warp& warp, const Instr&) {
+  for_each_lane(warp.active, [&](int lane) { ++warp.cp_groups[static_cast<size_t>(lane)]; });
+  return Outcome::Next;
+}
+
+Instr decode_commit(Decoder& decoder, const Words&, const ptx::Instruction& text) {
+  decoder.require_operands(text, 0, 0);
+  return {.exec = commit_group};
+}
+
+// Waits until of each lane's groups at most `extra` are unfinished; kAllCopyGroups: until all copies are, committed or not.
+Outcome wait_groups(Warp& warp, const Instr& i) {
+  Cta& cta = *warp.cta;
+  Split& split = warp.splits[warp.split];
+  bool finished = true;
+  for (const CpAsync& copy : cta.copies) {
+    if (copy.warp != &warp) continue;
+    for (const CpLane& part : copy.lanes) {
+      if (!part.done && waits_for(warp, part, i.extra)) finished = false;
+    }
+  }
+  if (!finished) {
+    split.wait = {WaitOn::Kind::CpAsync, i.extra, 0};
+    return Outcome::Wait;
+  }
+  split.wait = {};
+  note_waited(cta, warp, i.extra);
+  return Outcome::Yield;
+}
+
+Instr decode_wait(Decoder& decoder, const Words& words, const ptx::Instruction& text) {
+  Instr instr{.exec = wait_groups};
+  if (words.has("wait_all")) {
+    decoder.require_operands(text, 0, 0);
+    instr.extra = kAllCopyGroups;
+  } else {
+    decoder.require_operands(text, 1, 1);
+    const int64_t groups = decoder.number(text.operands[0]);
+    if (groups < 0) decoder.refuse("cp.async.wait_group waits for 0 or more groups");
+    instr.extra = static_cast<uint32_t>(groups);
+  }
+  return instr;
+}
+
+}  // namespace
+
+std::span<const Form> async_forms() {
+  static constexpr Form kForms[] = {
+      {"cp.async.{ca,cg}.{shared,shared::cta}.global{.L2::cache_hint}{.{L2::64B,L2::128B,L2::256B}}",
+       Unit::Async, Fidelity::Exact, decode_copy, 80, "9.7.9.25.3"},
+      {"cp.async.commit_group", Unit::Async, Fidelity::Exact, decode_commit, 80, "9.7.9.25.3"},
+      {"cp.async.{wait_group,wait_all}", Unit::Async, Fidelity::Exact, decode_wait, 80,
+       "9.7.9.25.3"},
+  };
+  return kForms;
+}
+
+}  // namespace fa4::emu::isa

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chapter 9.7.9, data movement to and from memory: ld, st, prefetch; fences. Atomics are in atomic.cc.
+//
+// Cache operators and eviction hints have no effect. Memory is sequentially consistent (docs/emulator.md), so
+// .volatile, .relaxed, .acquire and .release are plain accesses at which other warps may run.
+#include <algorithm>
+#include <cstring>
+
+#include "emu/isa/address.h"
+#include "emu/isa/decoder.h"
+#include "emu/isa/lanes.h"
+#include "emu/isa/table.h"
+
+namespace fa4::emu::isa {
+namespace {
+
+enum class Extension : uint8_t { Zero, Sign };
+
+// One element into its row or rows: the register may be wider than the element.
+template <uint32_t Bytes, Extension Extend>
+void put_element(Warp& warp, uint32_t row, bool wide, int lane, const std::byte* from) {
+  uint64_t value = ~uint64_t{0};
+  if (from != nullptr) {
+    value = 0;
+    std::memcpy(&value, from, Bytes);
+    if constexpr (Extend == Extension::Sign && Bytes < 8) {
+      const uint64_t sign = uint64_t{1} << (Bytes * 8 - 1);
+      value = (value ^ sign) - sign;
+    }
+  }
+  warp.rows[row].lane[lane] = static_cast<uint32_t>(value);
+  if (wide) warp.rows[row + 1].lane[lane] = static_cast<uint32_t>(value >> 32);
+}
+
+// The list: address (3), elements, whether a register is 64 bits wide, 16-bit registers, rows.
+template <uint32_t Bytes, Extension Extend>
+Outcome load_elements(Warp& warp, const Instr& i) {
+  const uint32_t* list = warp.lists + i.extra;
+  const Place place(list);
+  const uint32_t count = list[3];
+  const bool wide = list[4] != 0, narrow = list[5] != 0;
+  for_each_lane(warp.active, [&](int lane) {
+    const std::byte* from =
+        resolve(warp, place.space, place.of(warp, lane), lane, Bytes * count, Access::Read);
+    for (uint32_t e = 0; e < count; ++e) {
+      const uint32_t row = list[6 + e];
+      put_element<Bytes, Extend>(warp, row, wide, lane,
+                                 from == nullptr ? nullptr : from + e * Bytes);
+      if (narrow) warp.rows[row].lane[lane] &= 0xffff;
+    }
+  });
+  return place.yields ? Outcome::Yield : Outcome::Next;
+}
+
+template <uint32_t Bytes>
+Outcome store_elements(Warp& warp, const Instr& i) {
+  const uint32_t* list = warp.lists + i.extra;
+  const Place place(list);
+  const uint32_t count = list[3];
+  for_each_lane(warp.active, [&](int lane) {
+    std::byte* to =
+        resolve(warp, place.space, place.of(warp, lane), lane, Bytes * count, Access::Write);
+    if (to == nullptr) return;
+    for (uint32_t e = 0; e < count; ++e) {
+      uint64_t value = warp.rows[list[6 + e]].lane[lane];
+      if constexpr (Bytes == 8) value = load64<uint64_t>(warp, list[6 + e], lane);
+      std::memcpy(to + e * Bytes, &value, Bytes);
+    }
+  });
+  return place.yields ? Outcome::Yield : Outcome::Next;
+}
+
+const std::vector<ptx::Operand>& elements_of(const ptx::Operand& operand,
+                                             std::vector<ptx::Operand>* single) {
+  if (operand.kind == ptx::Operand::Kind::Vector) return operand.parts;
+  single->push_back(operand);
+  return *single;
+}
+
+ExecFn load_of(uint32_t bytes, bool sign) {
+  switch (bytes) {
+    case 1:
+      return sign ? load_elements<1, Extension::Sign> : load_elements<1, Extension::Zero>;
+    case 2:
+      return sign ? load_elements<2, Extension::Sign> : load_elements<2, Extension::Zero>;
+    case 4:
+      return sign ? load_elements<4, Extension::Sign> : load_elements<4, Extension::Zero>;
+    default:
+      return load_elements<8, Extension::Zero>;
+  }
+}
+
+ExecFn store_of(uint32_t bytes) {
+  switch (bytes) {
+    case 1:
+      return store_elements<1>;
+    case 2:
+      return store_elements<2>;
+    case 4:
+      return store_elements<4>;
+    default:
+      return store_elements<8>;
+  }
+}
+
+Type carrier_of(uint32_t bits) {
+  return bits == 64 ? Type::B64 : bits == 16 ? Type::B16 : Type::B32;
+}
+
+Instr decode_access(Decoder& decoder, const Words& words, const ptx::Instruction& text, bool load) {
+  const size_t hint = words.has("L2::cache_hint") ? 1 : 0;
+  decoder.require_operands(text, 2 + hint, 2 + hint);
+  const ptx::Operand& data = text.operands[load ? 0 : 1];
+  const ptx::Operand& memory = text.operands[load ? 1 : 0];
+  if (hint != 0) decoder.row_in(text.operands[2], Type::B64);
+  const Type type = words.type();
+  std::vector<ptx::Operand> single;
+  const std::vector<ptx::Operand>& elements = elements_of(data, &single);
+  if (elements.size() != words.vector()) {
+    decoder.refuse("the number of registers is not that of the vector");
+  }
+  std::vector<uint32_t> list = address_list(decoder, words, memory);
+  const uint32_t bits = bits_of(type);
+  // A register may be wider than what is loaded into it, and `_` takes anything.
+  const auto width_of = [&](const ptx::Operand& element) {
+    return element.kind == ptx::Operand::Kind::Sink ? std::max(bits, 16u) : decoder.bits(element);
+  };
+  const uint32_t width = width_of(elements.front());
+  list.insert(list.end(), {static_cast<uint32_t>(elements.size()), width == 64 ? 1u : 0u,
+                           width == 16 ? 1u : 0u});
+  for (const ptx::Operand& element : elements) {
+    if (load && (width_of(element) < bits || width_of(element) != width)) {
+      decoder.refuse("a register is narrower than what is loaded into it");
+    }
+    list.push_back(load ? decoder.row_out(element, carrier_of(width))
+                        : decoder.row_in(element, type));
+  }
+  Instr instr{.exec = load ? load_of(bits / 8, is_signed(type)) : store_of(bits / 8)};
+  instr.extra = decoder.list(list);
+  return instr;
+}
+
+Instr decode_load(Decoder& decoder, const Words& words, const ptx::Instruction& text) {
+  return decode_access(decoder, words, text, true);
+}
+
+Instr decode_store(Decoder& decoder, const Words& words, const ptx::Instruction& text) {
+  return decode_access(decoder, words, text, false);
+}
+
+Outcome nothing(Warp&, const Instr&) { return Outcome::Next; }
+Outcome visible(Warp&, const Instr&) { return Outcome::Yield; }
+
+Instr decode_prefetch(Decoder& decoder, const Words&, const ptx::Instruction& text) {
+  decoder.require_operands(text, 1, 2);
+  decoder.address(text.operands[0]);
+  return {.exec = nothing};
+}
+
+Instr decode_fence(Decoder& decoder, const Words&, const ptx::Instruction& text) {
+  decoder.require_operands(text, 0, 0);
+  return {.exec = visible};
+}
+
+// createpolicy: a hint in a register, which nobody reads.
+Outcome make_policy(Warp& warp, const Instr& i) {
+  for_active(warp, [&](int lane) { store64<uint64_t>(warp, i.dst, lane, 0); });
+  return Outcome::Next;
+}
+
+Instr decode_policy(Decoder& decoder, const Words&, const ptx::Instruction& text) {
+  decoder.require_operands(text, 1, 2);
+  Instr instr{.exec = make_policy};
+  instr.dst = decoder.row_out(text.operands[0], Type::B64);
+  return instr;
+}
+
+}  // namespace
+
+#define FA4_EMU_SCOPE "{.{cta,cluster,gpu,sys}}"
+#define FA4_EMU_HINTS                                                                        \
+  "{.{L1::evict_normal,L1::evict_unchanged,L1::evict_first,L1::evict_last,L1::no_allocate}}" \
+  "{.L2::cache_hint}{.{L2::64B,L2::128B,L2::256B}}"
+#define FA4_EMU_TYPES "{.{v2,v4}}.{b8,b16,b32,b64,u8,u16,u32,u64,s8,s16,s32,s64,f32,f64}"
+
+std::span<const Form> memory_forms() {
+  static constexpr Form kForms[] = {
+      {"ld{.{weak,volatile,relaxed,acquire}}" FA4_EMU_SCOPE
+       "{.{const,global,local,param,param::entry,shared,shared::cta}}{.{ca,cg,cs,lu,cv}}{.nc}" FA4_EMU_HINTS
+           FA4_EMU_TYPES,
+       Unit::Memory, Fidelity::Exact, decode_load, 0, "9.7.9.8"},
+      {"ldu{.global}{.{v2,v4}}.{b8,b16,b32,b64,u8,u16,u32,u64,s8,s16,s32,s64,f32,f64}",
+       Unit::Memory, Fidelity::Exact, decode_load, 0, "9.7.9.10"},
+      {"st{.{weak,volatile,relaxed,release}}" FA4_EMU_SCOPE
+       "{.{global,local,shared,shared::cta}}{.{wb,cg,cs,wt}}" FA4_EMU_HINTS FA4_EMU_TYPES,
+       Unit::Memory, Fidelity::Exact, decode_store, 0, "9.7.9.11"},
+      {"prefetch{.{global,local}}.{L1,L2,L2::evict_last,L2::evict_normal}", Unit::Memory,
+       Fidelity::Exact, decode_prefetch, 0, "9.7.9.16"},
+      {"prefetchu.L1", Unit::Memory, Fidelity::Exact, decode_prefetch, 0, "9.7.9.16"},
+      {"membar.{cta,gl,sys}", Unit::Barrier, Fidelity::Exact, decode_fence, 0, "9.7.13.4"},
+      {"fence{.{sc,acq_rel}}.{cta,cluster,gpu,sys}", Unit::Barrier, Fidelity::Exact, decode_fence,
+       0, "9.7.13.4"},
+      {"createpolicy.fractional.{L2::evict_last,L2::evict_normal,L2::evict_first,L2::evict_unchanged}"
+       "{.L2::evict_unchanged}.b64",
+       Unit::Memory, Fidelity::Exact, decode_policy, 80, "9.7.9.18"},
+  };
+  return kForms;
+}
+
+}  // namespace fa4::emu::isa

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Control flow of a kernel: where the lanes that a branch parts meet again.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace fa4::emu {
+
+// An instruction as control flow sees it.
+struct FlowStep {
+  bool falls_through = true;  // may go on behind it
+  bool ends = false;          // may leave the kernel
+  int64_t target = -1;        // of a branch
+};
+
+// The immediate post-dominator of each conditional branch; kNoJoin (isa/decoder.h) elsewhere, and where the paths
+// meet only at the end.
+std::vector<uint32_t> joins_of(const std::vector<FlowStep>& steps);
+
+}  // namespace fa4::emu

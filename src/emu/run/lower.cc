@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "emu/isa/table.h"
+#include "emu/ptx/parser.h"
+#include "emu/run/flow.h"
+#include "emu/run/machine.h"
+#include "emu/run/operands.h"
+#include "emu/run/program.h"
+
+namespace fa4::emu {
+namespace {
+
+[[noreturn]] void lower_failed(const ptx::Place& place, const std::string& sentence) {
+  throw MachineError(fmt::format("line {}: {}", place.line, sentence));
+}
+
+// Instructions of the text in their order, each with the scope that its names are looked up in.
+struct LowerItem {
+  const ptx::Instruction* text;
+  uint32_t scope;
+};
+
+class Flattening {
+ public:
+  Flattening(Scopes* scopes, std::vector<LowerItem>* items) : scopes_(scopes), items_(items) {}
+
+  void block(const ptx::Block& block, uint32_t scope) {
+    for (const ptx::Statement& statement : block.statements) {
+      if (const auto* instruction = std::get_if<ptx::Instruction>(&statement)) {
+        items_->push_back({instruction, scope});
+      } else if (const auto* label = std::get_if<ptx::Label>(&statement)) {
+        scopes_->add_label(scope, label->name, static_cast<uint32_t>(items_->size()));
+      } else if (const auto* variable = std::get_if<ptx::Variable>(&statement)) {
+        scopes_->add_variable(scope, *variable);
+      } else if (const auto* inner = std::get_if<std::unique_ptr<ptx::Block>>(&statement)) {
+        this->block(**inner, scopes_->open(scope));
+      } else if (const auto* targets = std::get_if<ptx::Targets>(&statement)) {
+        lower_failed(targets->place, fmt::format("{} is not served", targets->directive));
+      }
+    }
+  }
+
+ private:
+  Scopes* scopes_;
+  std::vector<LowerItem>* items_;
+};
+
+FlowStep flow_of(const ptx::Instruction& text, const Scopes& scopes, uint32_t scope) {
+  FlowStep step;
+  const bool guarded = !text.guard.empty();
+  if (text.opcode == "bra" && text.operands.size() == 1) {
+    const std::optional<uint32_t> target = scopes.find_label(scope, text.operands[0].name);
+    if (!target)
+      lower_failed(text.place, fmt::format("there is no label {}", text.operands[0].name));
+    step.target = *target;
+    step.falls_through = guarded;
+  } else if (text.opcode == "exit" || text.opcode == "ret" || text.opcode == "trap") {
+    step.ends = true;
+    step.falls_through = guarded;
+  }
+  return step;
+}
+
+bool has_global_atomics(const ptx::Instruction& text) {
+  if (text.opcode != "atom" && text.opcode != "red") return false;
+  return std::find_if(text.modifiers.begin(), text.modifiers.end(), [](std::string_view word) {
+           return word == "shared" || word == "shared::cta";
+         }) == text.modifiers.end();
+}
+
+// Static shared variables that the kernel names, in the order of their declaration, then the dynamic ones.
+void place_shared(const ModuleSymbols& symbols, const std::vector<LowerItem>& items, Scopes* scopes,
+                  Program* program) {
+  std::vector<std::string_view> named;
+  const auto collect = [&](const auto& self, const ptx::Operand& operand) -> void {
+    if (!operand.name.empty()) named.push_back(operand.name);
+    for (const ptx::Operand& part : operand.parts) self(self, part);
+  };
+  for (const LowerItem& item : items) {
+    for (const ptx::Operand& operand : item.text->operands) collect(collect, operand);
+  }
+  std::sort(named.begin(), named.end());
+  const auto is_named = [&](const ptx::Variable* variable) {
+    return std::binary_search(named.begin(), named.end(), variable->name);
+  };
+  const auto rounded = [](uint64_t at, uint64_t alignment) {
+    return (at + alignment - 1) / alignment * alignment;
+  };
+  uint64_t at = scopes->shared_end();
+  for (const ptx::Variable* variable : symbols.shared) {
+    if (bytes_of(*variable) == 0 || !is_named(variable)) continue;
+    at = rounded(at, alignment_of(*variable));
+    scopes->add_symbol(0, variable->name, {Space::Shared, at, bytes_of(*variable)});
+    at += bytes_of(*variable);
+  }
+  uint64_t alignment = 16;
+  for (const ptx::Variable* variable : symbols.shared) {
+    if (bytes_of(*variable) == 0)
+      alignment = std::max<uint64_t>(alignment, alignment_of(*variable));
+  }
+  at = rounded(at, alignment);
+  program->dynamic_shared_base = static_cast<uint32_t>(at);
+  for (const ptx::Variable* variable : symbols.shared) {
+    if (bytes_of(*variable) == 0) scopes->add_symbol(0, variable->name, {Space::Shared, at, 0});
+  }
+}
+
+void read_directives(const ptx::Function& function, Program* program) {
+  for (const ptx::PerformanceDirective& directive : function.directives) {
+    std::array<uint32_t, 3>* threads = directive.name == "maxntid"   ? &program->max_threads
+                                       : directive.name == "reqntid" ? &program->required_threads
+                                                                     : nullptr;
+    if (threads == nullptr) continue;
+    *threads = {1, 1, 1};
+    for (size_t i = 0; i < std::min<size_t>(3, directive.values.size()); ++i) {
+      (*threads)[i] = directive.values[i];
+    }
+  }
+}
+
+}  // namespace
+
+std::string Program::site(const Instr& instr) const {
+  const ptx::Instruction& text = *lines.at(instr.line);
+  std::string site = fmt::format("line {}: {}", text.place.line, ptx::print(text));
+  if (text.source.line != 0) {
+    site += fmt::format(" (source file {}, line {})", text.source.file, text.source.line);
+  }
+  return site;
+}
+
+Program lower(const ptx::Module&, const ptx::Function& function, const ModuleSymbols& symbols,
+              const LoweringOptions& options) {
+  Program program;
+  program.entry = function.name;
+  read_directives(function, &program);
+  Scopes scopes;
+  for (const auto& [name, symbol] : symbols.globals) scopes.add_symbol(0, name, symbol);
+  for (const ptx::Variable& parameter : function.parameters) {
+    const uint32_t alignment = alignment_of(parameter);
+    program.param_bytes = (program.param_bytes + alignment - 1) / alignment * alignment;
+    scopes.add_symbol(0, parameter.name, {Space::Param, program.param_bytes, bytes_of(parameter)});
+    program.param_bytes += static_cast<uint32_t>(bytes_of(parameter));
+  }
+  std::vector<LowerItem> items;
+  Flattening(&scopes, &items).block(*function.body, scopes.open(0));
+  place_shared(symbols, items, &scopes, &program);
+
+  std::vector<FlowStep> steps;
+  for (const LowerItem& item : items) steps.push_back(flow_of(*item.text, scopes, item.scope));
+  const std::vector<uint32_t> joins = joins_of(steps);
+
+  Operands operands(options, &scopes, &program);
+  for (size_t at = 0; at < items.size(); ++at) {
+    const ptx::Instruction& text = *items[at].text;
+    std::string near_miss;
+    const int form = isa::find_form(text, &near_miss);
+    if (form < 0) {
+      lower_failed(text.place,
+                   fmt::format("unknown form: {}{}", ptx::print(text),
+                               near_miss.empty() ? "" : fmt::format("; nearest is {}", near_miss)));
+    }
+    const isa::Form& row = isa::form_at(static_cast<uint16_t>(form));
+    if (row.least_arch > options.arch) {
+      lower_failed(text.place, fmt::format("{} needs sm_{}; this machine is sm_{}",
+                                           ptx::print(text), row.least_arch, options.arch));
+    }
+    operands.begin(&text, items[at].scope, joins[at]);
+    Instr instr = row.decode(operands, isa::Words(text.modifiers), text);
+    instr.form = static_cast<uint16_t>(form);
+    instr.line = static_cast<uint32_t>(program.lines.size());
+    if (!text.guard.empty()) {
+      instr.guard = operands.guard();
+      if (text.guard_negated) instr.guard |= kGuardNegated;
+    }
+    program.lines.push_back(&text);
+    program.code.push_back(instr);
+    program.global_atomics = program.global_atomics || has_global_atomics(text);
+  }
+  operands.finish();
+  return program;
+}
+
+}  // namespace fa4::emu

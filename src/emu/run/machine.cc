@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "emu/run/machine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <mutex>
+#include <thread>
+
+#include "emu/isa/table.h"
+#include "emu/ptx/parser.h"
+#include "emu/run/program.h"
+#include "emu/run/scheduler.h"
+
+namespace fa4::emu {
+
+// Memory of a module's variables, each at its alignment.
+struct VariableStorage {
+  std::unique_ptr<std::byte[]> bytes;
+  std::byte* begin = nullptr;
+};
+
+struct LoadedModule {
+  ptx::Module tree;
+  ModuleSymbols symbols;
+  std::vector<VariableStorage> storage;
+  std::map<std::string, Program, std::less<>> programs;  // lowered when they are first launched
+
+  const ptx::Function* find(std::string_view name) const {
+    for (const ptx::ModuleItem& item : tree.items) {
+      const auto* function = std::get_if<ptx::Function>(&item);
+      if (function != nullptr && function->entry && function->body && function->name == name) {
+        return function;
+      }
+    }
+    return nullptr;
+  }
+};
+
+namespace {
+
+constexpr std::pair<const char*, Policy> kPolicies[] = {{"eager", Policy::Eager},
+                                                        {"lazy", Policy::Lazy},
+                                                        {"reverse", Policy::Reverse},
+                                                        {"torn", Policy::Torn},
+                                                        {"random", Policy::Random}};
+
+VariableStorage storage_of(uint64_t bytes, uint64_t alignment) {
+  VariableStorage storage;
+  const uint64_t room = std::max<uint64_t>(alignment, 16);
+  storage.bytes = std::make_unique<std::byte[]>(bytes + room);
+  const auto address = reinterpret_cast<uintptr_t>(storage.bytes.get());
+  storage.begin = storage.bytes.get() + (room - address % room) % room;
+  return storage;
+}
+
+// A value of an element: a number as its type writes it, or the address of a symbol.
+void write_initializers(const ptx::Variable& variable, const ModuleSymbols& symbols,
+                        std::byte* to) {
+  uint64_t elements = variable.vector;
+  for (const int64_t extent : variable.extents) elements *= static_cast<uint64_t>(extent);
+  const uint64_t size = elements == 0 ? 0 : bytes_of(variable) / elements;
+  for (size_t i = 0; i < variable.values.size(); ++i) {
+    const ptx::Initializer& value = variable.values[i];
+    if (i >= elements) {
+      throw MachineError(fmt::format("line {}: {} has more initial values than elements",
+                                     variable.place.line, variable.name));
+    }
+    uint64_t bits = value.bits;
+    if (!value.symbol.empty()) {
+      const auto symbol = symbols.globals.find(value.symbol);
+      if (symbol == symbols.globals.end()) {
+        throw MachineError(
+            fmt::format("line {}: {} is initialised with {}, which is no variable in "
+                        "global or constant memory",
+                        variable.place.line, variable.name, value.symbol));
+      }
+      bits = symbol->second.address + static_cast<uint64_t>(value.offset);
+    }
+    std::memcpy(to + i * size, &bits, size);
+  }
+}
+
+uint64_t volume_of_launch(const std::array<uint32_t, 3>& extents) {
+  return uint64_t{extents[0]} * extents[1] * extents[2];
+}
+
+std::string text_of_extents(const std::array<uint32_t, 3>& extents) {
+  return fmt::format("({}, {}, {})", extents[0], extents[1], extents[2]);
+}
+
+// What the driver checks: a launch that it would refuse is refused.
+void check_launch(const KernelLaunch& launch, const Program& program,
+                  const MachineOptions& options) {
+  const uint64_t threads = volume_of_launch(launch.block);
+  if (threads == 0 || threads > 1024 || launch.block[0] > 1024 || launch.block[1] > 1024 ||
+      launch.block[2] > 64) {
+    throw MachineError(fmt::format("block is {}; it must have 1 to 1024 threads, at most 64 in z",
+                                   text_of_extents(launch.block)));
+  }
+  if (volume_of_launch(launch.grid) == 0 || launch.grid[0] > 0x7fffffff || launch.grid[1] > 65535 ||
+      launch.grid[2] > 65535 || volume_of_launch(launch.grid) > 0x7fffffff) {
+    throw MachineError(
+        fmt::format("grid is {}; it must be positive, at most 2147483647 in x and in "
+                    "all and 65535 in y and z",
+                    text_of_extents(launch.grid)));
+  }
+  if (volume_of_launch(launch.cluster) != 1) {
+    throw MachineError(fmt::format("cluster is {}; sm_{} as the machine knows it has no clusters",
+                                   text_of_extents(launch.cluster), options.arch));
+  }
+  if (program.required_threads[0] != 0 && program.required_threads != launch.block) {
+    throw MachineError(fmt::format("block is {}; the kernel requires {} (.reqntid)",
+                                   text_of_extents(launch.block),
+                                   text_of_extents(program.required_threads)));
+  }
+  if (program.max_threads[0] != 0 && threads > volume_of_launch(program.max_threads)) {
+    throw MachineError(fmt::format("block has {} threads; the kernel allows {} (.maxntid)", threads,
+                                   volume_of_launch(program.max_threads)));
+  }
+  const uint64_t shared =
+      uint64_t{program.dynamic_shared_base} - kReservedShared + launch.dynamic_shared_bytes;
+  const uint64_t most = (options.arch == 80 ? 163 : options.arch / 10 == 9 ? 227 : 99) << 10;
+  if (shared > most) {
+    throw MachineError(
+        fmt::format("the launch asks for {} bytes of shared memory; sm_{} has {} for a "
+                    "block",
+                    shared, options.arch, most));
+  }
+  if (launch.params.size() != program.param_bytes) {
+    throw MachineError(fmt::format("{} bytes of parameters are given; {} takes {}",
+                                   launch.params.size(), program.entry, program.param_bytes));
+  }
+}
+
+}  // namespace
+
+std::optional<Policy> policy_named(std::string_view name) {
+  for (const auto& [text, policy] : kPolicies) {
+    if (name == text) return policy;
+  }
+  return std::nullopt;
+}
+
+const char* name_of(Policy policy) {
+  for (const auto& [text, which] : kPolicies) {
+    if (which == policy) return text;
+  }
+  return "";
+}
+
+std::string policy_names() { return "eager, lazy, reverse, torn or random"; }
+
+struct Machine::State {
+  MachineOptions options;
+  GlobalMemory memory;
+  std::vector<std::unique_ptr<LoadedModule>> modules;
+
+  LoadedModule& module(ModuleId id) {
+    if (id >= modules.size()) throw MachineError(fmt::format("there is no module {}", id));
+    return *modules[id];
+  }
+
+  const Program& program(ModuleId id, std::string_view name) {
+    LoadedModule& loaded = module(id);
+    const auto found = loaded.programs.find(name);
+    if (found != loaded.programs.end()) return found->second;
+    const ptx::Function* function = loaded.find(name);
+    if (function == nullptr) {
+      throw MachineError(fmt::format("there is no entry {} in the module", name));
+    }
+    return loaded.programs
+        .emplace(name, lower(loaded.tree, *function, loaded.symbols,
+                             {options.arch, options.numerics == Numerics::Exact}))
+        .first->second;
+  }
+};
+
+Machine::Machine(const MachineOptions& options) : state_(std::make_unique<State>()) {
+  state_->options = options;
+}
+
+Machine::~Machine() = default;
+
+const MachineOptions& Machine::options() const { return state_->options; }
+
+GlobalMemory& Machine::memory() { return state_->memory; }
+
+ModuleId Machine::load(std::string text) {
+  auto loaded = std::make_unique<LoadedModule>();
+  try {
+    loaded->tree = ptx::parse(std::move(text));
+  } catch (const ptx::SyntaxError& error) {
+    throw MachineError(error.what());
+  }
+  std::vector<std::pair<const ptx::Variable*, std::byte*>> initialized;
+  for (const ptx::ModuleItem& item : loaded->tree.items) {
+    const auto* variable = std::get_if<ptx::Variable>(&item);
+    if (variable == nullptr) continue;
+    if (variable->space == "shared") {
+      loaded->symbols.shared.push_back(variable);
+      continue;
+    }
+    if (variable->space != "global" && variable->space != "const") {
+      throw MachineError(
+          fmt::format("line {}: a variable in space .{} outside functions is not served",
+                      variable->place.line, variable->space));
+    }
+    const uint64_t bytes = bytes_of(*variable);
+    VariableStorage storage = storage_of(bytes, alignment_of(*variable));
+    std::memset(storage.begin, 0, bytes);
+    const auto address = reinterpret_cast<uint64_t>(storage.begin);
+    loaded->symbols.globals[variable->name] = {Space::Global, address, bytes};
+    state_->memory.add({std::string(variable->name), address, bytes, variable->space == "global"});
+    initialized.emplace_back(variable, storage.begin);
+    loaded->storage.push_back(std::move(storage));
+  }
+  for (const auto& [variable, at] : initialized) write_initializers(*variable, loaded->symbols, at);
+  state_->modules.push_back(std::move(loaded));
+  return state_->modules.size() - 1;
+}
+
+std::vector<std::string> Machine::entries(ModuleId module) const {
+  std::vector<std::string> names;
+  for (const ptx::ModuleItem& item : state_->module(module).tree.items) {
+    const auto* function = std::get_if<ptx::Function>(&item);
+    if (function != nullptr && function->entry && function->body)
+      names.emplace_back(function->name);
+  }
+  return names;
+}
+
+EntryFacts Machine::entry(ModuleId module, std::string_view name) const {
+  const Program& program = state_->program(module, name);
+  return {.param_bytes = program.param_bytes,
+          .static_shared_bytes = program.dynamic_shared_base - kReservedShared,
+          .max_threads = program.max_threads,
+          .threads = program.required_threads};
+}
+
+GlobalRange Machine::variable(ModuleId module, std::string_view name) const {
+  const auto& globals = state_->module(module).symbols.globals;
+  const auto found = globals.find(name);
+  if (found == globals.end()) {
+    throw MachineError(fmt::format("there is no variable {} in the module", name));
+  }
+  return {std::string(name), found->second.address, found->second.bytes, true};
+}
+
+RunReport Machine::launch(const KernelLaunch& launch) {
+  const Program& program = state_->program(launch.module, launch.entry);
+  check_launch(launch, program, state_->options);
+  Reports reports;
+  LaunchState shared;
+  shared.program = &program;
+  shared.launch = &launch;
+  shared.options = &state_->options;
+  shared.memory = &state_->memory;
+  shared.reports = &reports;
+
+  // CTAs are independent, so their results do not depend on which thread runs them. Atomics on global memory tie
+  // them together: then one thread runs them in order.
+  const auto num_ctas = static_cast<uint32_t>(volume_of_launch(launch.grid));
+  const uint32_t wanted = state_->options.threads == 0
+                              ? std::max(1u, std::thread::hardware_concurrency())
+                              : state_->options.threads;
+  const uint32_t num_threads = program.global_atomics ? 1 : std::min(wanted, num_ctas);
+  std::atomic<uint32_t> next = 0;
+  std::vector<uint64_t> counts(isa::num_forms(), 0);
+  std::mutex mutex;
+  const auto work = [&] {
+    CtaRun run(shared);
+    try {
+      for (uint32_t cta = next++; cta < num_ctas; cta = next++) run.run(cta);
+    } catch (const Stop&) {
+      shared.stopped = true;
+    }
+    const std::lock_guard lock(mutex);
+    for (size_t form = 0; form < counts.size(); ++form) counts[form] += run.counts()[form];
+  };
+  std::vector<std::thread> helpers;
+  for (uint32_t thread = 1; thread < num_threads; ++thread) helpers.emplace_back(work);
+  work();
+  for (std::thread& thread : helpers) thread.join();
+
+  RunReport report;
+  report.finished = !shared.stopped;
+  report.reports = reports.all();
+  report.num_errors = reports.num_errors();
+  report.num_lost = reports.num_lost();
+  for (size_t form = 0; form < counts.size(); ++form) {
+    if (counts[form] == 0) continue;
+    const isa::Form& row = isa::form_at(static_cast<uint16_t>(form));
+    report.warp_instructions += counts[form];
+    report.units[name_of(row.unit)] += counts[form];
+    report.forms.push_back({row.syntax,
+                            row.bound[0] == '\0'
+                                ? std::string(name_of(row.fidelity))
+                                : fmt::format("{}: {}", name_of(row.fidelity), row.bound),
+                            counts[form]});
+  }
+  return report;
+}
+
+}  // namespace fa4::emu

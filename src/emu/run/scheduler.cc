@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "emu/run/scheduler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "emu/isa/table.h"
+
+namespace fa4::emu {
+namespace {
+
+bool holds_join(const Split& split, uint64_t id) {
+  return std::any_of(split.joins.begin(), split.joins.end(),
+                     [&](const Join& join) { return join.id == id; });
+}
+
+bool waits_at_join(const Split& split, uint64_t id) {
+  return split.wait.kind == WaitOn::Kind::Join && split.joins.back().id == id;
+}
+
+// The joins that two splits which become one still have to meet.
+std::vector<Join> common_joins(const Split& a, const Split& b) {
+  std::vector<Join> common;
+  for (size_t i = 0; i < std::min(a.joins.size(), b.joins.size()); ++i) {
+    if (a.joins[i].id != b.joins[i].id) break;
+    common.push_back(a.joins[i]);
+  }
+  return common;
+}
+
+}  // namespace
+
+CtaRun::CtaRun(LaunchState& state)
+    : state_(state),
+      program_(*state.program),
+      policy_(state.options->policy),
+      random_(0),
+      counts_(isa::num_forms(), 0) {}
+
+void CtaRun::run(uint32_t linear_index) {
+  begin(linear_index);
+  for (;;) {
+    gather();
+    if (choices_.empty()) {
+      if (cta_.num_live_warps() == 0) return;
+      deadlock();
+    }
+    const Choice choice = choose();
+    if (choice.warp == nullptr) {
+      step_copy(cta_.copies[choice.at]);
+    } else {
+      run_split(*choice.warp, choice.at);
+    }
+    if (state_.stopped) throw Stop("another CTA has stopped");
+  }
+}
+
+// Whether a split can go on. Lanes that have met their siblings become one split with them.
+bool CtaRun::ready(Warp& warp, size_t at) {
+  Split& split = warp.splits[at];
+  switch (split.wait.kind) {
+    case WaitOn::Kind::Nothing:
+      return true;
+    case WaitOn::Kind::NamedBarrier:
+      return cta_.barriers[split.wait.id].generation > split.wait.generation;
+    case WaitOn::Kind::CpAsync: {
+      warp.active = split.mask;
+      for (const CpAsync& copy : cta_.copies) {
+        if (copy.warp != &warp) continue;
+        for (const CpLane& part : copy.lanes) {
+          if (!part.done && waits_for(warp, part, split.wait.id)) return false;
+        }
+      }
+      return true;
+    }
+    case WaitOn::Kind::Join:
+      return siblings_have_come(warp, split);
+    case WaitOn::Kind::WarpBarrier:
+      break;
+  }
+  return false;
+}
+
+bool CtaRun::siblings_have_come(const Warp& warp, const Split& split) const {
+  const uint64_t id = split.joins.back().id;
+  return std::none_of(warp.splits.begin(), warp.splits.end(), [&](const Split& other) {
+    return holds_join(other, id) && !waits_at_join(other, id);
+  });
+}
+
+// All splits that wait at one join go on as one.
+void CtaRun::meet(Warp& warp, size_t at) {
+  const uint64_t id = warp.splits[at].joins.back().id;
+  Split met = warp.splits[at];
+  met.mask = 0;
+  std::erase_if(warp.splits, [&](const Split& split) {
+    if (!waits_at_join(split, id)) return false;
+    met.mask |= split.mask;
+    return true;
+  });
+  met.joins.pop_back();
+  met.wait = {};
+  warp.splits.push_back(std::move(met));
+}
+
+// Splits that wait at the same warp-level instruction become one, which tries again.
+bool CtaRun::merge_waiting(Warp& warp, size_t at) {
+  const Split& here = warp.splits[at];
+  for (size_t i = 0; i < warp.splits.size(); ++i) {
+    Split& other = warp.splits[i];
+    if (i == at || other.pc != here.pc || other.wait.kind != WaitOn::Kind::WarpBarrier) continue;
+    other.joins = common_joins(other, here);
+    other.mask |= here.mask;
+    other.wait = {};
+    warp.splits.erase(warp.splits.begin() + static_cast<std::ptrdiff_t>(at));
+    return true;
+  }
+  return false;
+}
+
+void CtaRun::gather() {
+  choices_.clear();
+  for (Warp& warp : cta_.warps) {
+    for (size_t at = 0; at < warp.splits.size(); ++at) {
+      if (warp.splits[at].wait.kind == WaitOn::Kind::WarpBarrier && merge_waiting(warp, at)) {
+        at = static_cast<size_t>(-1);  // the splits have changed: once more
+        choices_.erase(std::remove_if(choices_.begin(), choices_.end(),
+                                      [&](const Choice& choice) { return choice.warp == &warp; }),
+                       choices_.end());
+        continue;
+      }
+      if (!ready(warp, at)) continue;
+      if (warp.splits[at].wait.kind == WaitOn::Kind::Join) {
+        meet(warp, at);
+        at = static_cast<size_t>(-1);
+        choices_.erase(std::remove_if(choices_.begin(), choices_.end(),
+                                      [&](const Choice& choice) { return choice.warp == &warp; }),
+                       choices_.end());
+        continue;
+      }
+      choices_.push_back({&warp, at});
+    }
+  }
+  num_runnable_ = choices_.size();
+  for (size_t at = 0; at < cta_.copies.size(); ++at) {
+    if (cta_.copies[at].num_done < cta_.copies[at].lanes.size()) choices_.push_back({nullptr, at});
+  }
+}
+
+const CtaRun::Choice& CtaRun::choose() {
+  const size_t steps = choices_.size() - num_runnable_;
+  switch (policy_) {
+    case Policy::Eager: {
+      if (num_runnable_ == 0) return choices_.front();
+      // Round robin: the first warp behind the one that ran last.
+      const auto behind = std::find_if(
+          choices_.begin(), choices_.begin() + static_cast<std::ptrdiff_t>(num_runnable_),
+          [&](const Choice& choice) { return choice.warp->index >= next_warp_; });
+      const Choice& choice = behind == choices_.begin() + static_cast<std::ptrdiff_t>(num_runnable_)
+                                 ? choices_.front()
+                                 : *behind;
+      next_warp_ = choice.warp->index + 1;
+      return choice;
+    }
+    case Policy::Lazy:
+      return choices_.front();  // warps first, then the oldest copy
+    case Policy::Reverse:
+      return num_runnable_ != 0 ? choices_[num_runnable_ - 1] : choices_.back();
+    case Policy::Torn:
+    case Policy::Random:
+      break;
+  }
+  if (steps != 0 && (num_runnable_ == 0 || random_.below(4) == 0)) {
+    return choices_[num_runnable_ + random_.below(steps)];
+  }
+  return choices_[random_.below(num_runnable_)];
+}
+
+// Torn: a part of the lanes, of which some other moment makes the rest.
+void CtaRun::step_copy(CpAsync& copy) {
+  size_t first = 0, count = copy.lanes.size();
+  if (policy_ == Policy::Torn) {
+    count = (copy.lanes.size() + 7) / (1 + random_.below(8));
+    count = std::max<size_t>(count, 1);
+    while (copy.lanes[first].done) ++first;
+    count = std::min(count, copy.lanes.size() - first);
+  }
+  advance(cta_, copy, first, count);
+}
+
+void CtaRun::count_instructions(uint64_t instructions) {
+  if (state_.instructions.fetch_add(instructions) + instructions <=
+      state_.options->most_instructions) {
+    return;
+  }
+  state_.reports->add(
+      Level::Error, "livelock", "",
+      fmt::format("deadlock: the launch has run {} warp instructions, the most that it may",
+                  state_.options->most_instructions));
+  throw Stop("step limit");
+}
+
+void CtaRun::run_split(Warp& warp, size_t at) {
+  warp.split = at;
+  const bool shuffles = policy_ == Policy::Random || policy_ == Policy::Torn;
+  const uint64_t quantum =
+      shuffles ? 1 + random_.below(4096) : std::numeric_limits<uint64_t>::max();
+  const uint64_t begun = warp.retired;
+  const Instr* const code = program_.code.data();
+  const auto end = static_cast<uint32_t>(program_.code.size());
+  for (uint64_t since = 0;; ++since) {
+    Split* split = &warp.splits[at];
+    if (!split->joins.empty() && split->pc == split->joins.back().pc) {
+      split->wait = {WaitOn::Kind::Join, 0, 0};
+      break;
+    }
+    if (split->pc >= end) {  // behind the last instruction
+      warp.exited |= split->mask;
+      split->mask = 0;
+      end_lanes(warp);
+      break;
+    }
+    if (since == 1 << 20) {
+      count_instructions(warp.retired - begun);
+      return run_split(warp, at);
+    }
+    const Instr& instr = code[split->pc];
+    LaneMask active = split->mask;
+    if (instr.guard != kNoGuard) {
+      const LaneMask guard = warp.predicates[instr.guard & ~kGuardNegated];
+      active &= (instr.guard & kGuardNegated) != 0 ? ~guard : guard;
+      if (active == 0) {
+        ++split->pc;
+        continue;
+      }
+    }
+    warp.active = active;
+    warp.current = &instr;
+    ++warp.retired;
+    const Outcome outcome = instr.exec(warp, instr);
+    if (outcome == Outcome::Next) {
+      ++counts_[instr.form];
+      ++warp.splits[at].pc;
+      continue;
+    }
+    if (outcome == Outcome::Wait) break;
+    ++counts_[instr.form];
+    if (outcome == Outcome::Branch) {
+      if (warp.splits[at].mask == 0) {
+        end_lanes(warp);
+        break;
+      }
+      continue;
+    }
+    ++warp.splits[at].pc;
+    if (warp.retired - begun >= quantum) break;
+  }
+  count_instructions(warp.retired - begun);
+}
+
+// A split without lanes goes; with the last one the warp has exited, and barriers no longer expect it.
+void CtaRun::end_lanes(Warp& warp) {
+  warp.splits.erase(warp.splits.begin() + static_cast<std::ptrdiff_t>(warp.split));
+  if (!warp.splits.empty()) return;
+  for (uint32_t id = 0; id < kNumNamedBarriers; ++id) complete_if_full(cta_, id);
+}
+
+void CtaRun::deadlock() {
+  std::string text =
+      fmt::format("deadlock: {} warps of CTA ({}, {}, {}) wait and nothing can move",
+                  cta_.num_live_warps(), cta_.index[0], cta_.index[1], cta_.index[2]);
+  for (const Warp& warp : cta_.warps) {
+    for (const Split& split : warp.splits) {
+      text += fmt::format("\n  warp {:<2} lanes {:#010x} wait ", warp.index, split.mask);
+      switch (split.wait.kind) {
+        case WaitOn::Kind::NamedBarrier: {
+          const NamedBarrier& barrier = cta_.barriers[split.wait.id];
+          text +=
+              fmt::format("at barrier {}, generation {}: {} of {} threads have come", split.wait.id,
+                          barrier.generation, barrier.arrived,
+                          barrier.all_threads ? cta_.num_live_warps() * kLanes : barrier.expected);
+          break;
+        }
+        case WaitOn::Kind::WarpBarrier:
+          text += "for other lanes of their warp";
+          break;
+        case WaitOn::Kind::Join:
+          text += "for lanes that a branch has parted from them";
+          break;
+        case WaitOn::Kind::CpAsync:
+          text += "for their copies";
+          break;
+        case WaitOn::Kind::Nothing:
+          break;
+      }
+      if (split.pc < program_.code.size()) {
+        text += fmt::format("\n          at {}", program_.site(program_.code[split.pc]));
+      }
+    }
+  }
+  state_.reports->add(Level::Error, "deadlock", "", std::move(text));
+  throw Stop("deadlock");
+}
+
+}  // namespace fa4::emu
