@@ -7,7 +7,6 @@
 // A vector holds the columns 0 2 4 6 1 3 5 7 of a row, as the registers of C do: half of it comes from each.
 #include <bit>
 #include <cstring>
-#include <limits>
 
 #include "emu/isa/tensor_core.h"
 #include "emu/isa/tensor_rounding.h"

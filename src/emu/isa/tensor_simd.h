@@ -161,17 +161,14 @@ FA4_EMU_INLINE void tensor_align(TensorNumbers& numbers, size_t first, size_t en
   }
 }
 
-// Eight sums to the nearest f16, as f32; ties to even.
+// Eight sums to the nearest f16, as f32; ties to even. What becomes zero is +0.
 FA4_EMU_INLINE void tensor_round_half(const Double8& sum, Float8& rounded) {
   const Long8 exponent = ((reinterpret_cast<Long8>(sum) >> 52) & 0x7ff) - 1023;
   Long8 last = exponent < -14 ? Long8{} - 24 : exponent - 10;
   last = last > 20 ? Long8{} + 20 : last;  // infinite in any case
   // 1.5 * 2^(52 + last): what is added to it keeps no bits below 2^last.
   const Double8 ruler = reinterpret_cast<Double8>(((last + 1075) << 52) | (int64_t{1} << 51));
-  const Double8 result = (sum + ruler) - ruler;  // +0 where a negative sum has become 0
-  const Long8 sign = reinterpret_cast<Long8>(sum) & std::numeric_limits<int64_t>::min();
-  const Long8 bits = reinterpret_cast<Long8>(result) | sign;
-  rounded = __builtin_convertvector(reinterpret_cast<Double8>(bits), Float8);
+  rounded = __builtin_convertvector((sum + ruler) - ruler, Float8);
 }
 
 // Eight terms lie below 2^30, and with C they fit.
