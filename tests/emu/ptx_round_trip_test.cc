@@ -16,16 +16,20 @@
 namespace fa4::emu::ptx {
 namespace {
 
-// A text as its tokens say it: numbers by their value, everything else by its letters.
+// A text as its tokens say it: numbers by their value, everything else by its letters; +0 says nothing.
 std::vector<std::string> spoken(std::string_view text) {
   Lexer lexer(text);
   std::vector<std::string> all;
   for (Token token = lexer.next(); token.kind != Token::Kind::End; token = lexer.next()) {
-    const bool is_number = token.kind == Token::Kind::Integer ||
-                           token.kind == Token::Kind::Float32 || token.kind == Token::Kind::Float64;
-    all.push_back(is_number ? std::to_string(static_cast<int>(token.kind)) + ":" +
-                                  std::to_string(token.bits)
-                            : std::string(token.text));
+    std::string said(token.text);
+    if (token.kind == Token::Kind::Integer) said = std::to_string(token.bits);
+    if (token.kind == Token::Kind::Float32) said = "float " + std::to_string(token.bits);
+    if (token.kind == Token::Kind::Float64) said = "double " + std::to_string(token.bits);
+    if (said == "0" && !all.empty() && all.back() == "+") {
+      all.pop_back();
+    } else {
+      all.push_back(said);
+    }
   }
   return all;
 }
@@ -123,7 +127,7 @@ constexpr const char* kEverything = R"(.version 9.0
 {
   .reg .b32 %r<3>;
   ld.param.b32 %r1, [x];
-  st.param.v4.b32 [r], {%r1, %r1, %r1, 5};
+  st.param.v4.b32 [r+0], {%r1, %r1, %r1, 5};
   ret;
 }
 .func h(.reg .b32 x) ;
