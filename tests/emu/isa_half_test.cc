@@ -16,7 +16,9 @@ struct Kind16 {
 const Kind16 kKinds[] = {{"f16", half_value, half_bits, kHalfFacts, 0x7c00},
                          {"bf16", brain_value, brain_bits, kBrainFacts, 0x7f80}};
 
-uint64_t flushed16(uint64_t bits, const Kind16& kind) { return (bits & kind.exponent_mask) == 0 ? bits & 0x8000 : bits & 0xffff; }
+uint64_t flushed16(uint64_t bits, const Kind16& kind) {
+  return (bits & kind.exponent_mask) == 0 ? bits & 0x8000 : bits & 0xffff;
+}
 
 enum class End { Plain, Sat, Relu };
 
@@ -43,13 +45,15 @@ uint64_t finished(double x, const Kind16& kind, bool ftz, End end) {
 
 // The twin of an operation of three 16-bit values, for one and for each half of pairs.
 using Op16 = std::function<double(double, double, double)>;
-void expect_op(const std::string& op, const Kind16& kind, size_t inputs, bool ftz, End end, const Op16& twin) {
+void expect_op(const std::string& op, const Kind16& kind, size_t inputs, bool ftz, End end,
+               const Op16& twin) {
   const auto one = [=](uint64_t a, uint64_t b, uint64_t c) {
     const auto in = [&](uint64_t x) { return kind.value(ftz ? flushed16(x, kind) : x & 0xffff); };
     return finished(twin(in(a), in(b), in(c)), kind, ftz, end);
   };
   const std::string tail = inputs == 3 ? ", %h4" : "";
-  expect_lanes(op + "." + kind.name + " %h1, %h2, %h3" + tail, [=](auto* in) { return one(in[0], in[1], in[2]); });
+  expect_lanes(op + "." + kind.name + " %h1, %h2, %h3" + tail,
+               [=](auto* in) { return one(in[0], in[1], in[2]); });
   const std::string pair_tail = inputs == 3 ? ", %r4" : "";
   expect_lanes(op + "." + kind.name + "x2 %r1, %r2, %r3" + pair_tail, [=](auto* in) {
     return one(in[0], in[1], in[2]) | one(in[0] >> 16, in[1] >> 16, in[2] >> 16) << 16;
@@ -62,14 +66,19 @@ TEST(IsaHalf, AddsAndMultiplies) {
     for (const bool ftz : {false, true}) {
       for (const End end : {End::Plain, End::Sat}) {
         if (!f16 && (ftz || end != End::Plain)) continue;
-        const std::string words = std::string(".rn") + (ftz ? ".ftz" : "") + (end == End::Sat ? ".sat" : "");
-        expect_op("add" + words, kind, 2, ftz, end, [](double a, double b, double) { return sticky_sum(a, b); });
-        expect_op("sub" + words, kind, 2, ftz, end, [](double a, double b, double) { return sticky_sum(a, -b); });
-        expect_op("mul" + words, kind, 2, ftz, end, [](double a, double b, double) { return a * b; });
+        const std::string words =
+            std::string(".rn") + (ftz ? ".ftz" : "") + (end == End::Sat ? ".sat" : "");
+        expect_op("add" + words, kind, 2, ftz, end,
+                  [](double a, double b, double) { return sticky_sum(a, b); });
+        expect_op("sub" + words, kind, 2, ftz, end,
+                  [](double a, double b, double) { return sticky_sum(a, -b); });
+        expect_op("mul" + words, kind, 2, ftz, end,
+                  [](double a, double b, double) { return a * b; });
       }
     }
   }
-  expect_op("add", kKinds[0], 2, false, End::Plain, [](double a, double b, double) { return a + b; });
+  expect_op("add", kKinds[0], 2, false, End::Plain,
+            [](double a, double b, double) { return a + b; });
 }
 
 TEST(IsaHalf, FusesWithOneRounding) {
@@ -98,18 +107,25 @@ TEST(IsaHalf, ExtremesWithAndWithoutNan) {
       const std::string op = max ? "max" : "min";
       for (const bool nan : {false, true}) {
         const std::string words = op + (nan ? ".NaN" : "");
-        const auto one = [=](uint64_t a, uint64_t b) { return extreme16(a & 0xffff, b & 0xffff, kind, max, nan); };
-        expect_lanes(words + "." + kind.name + " %h1, %h2, %h3", [=](auto* in) { return one(in[0], in[1]); });
-        expect_lanes(words + "." + kind.name + "x2 %r1, %r2, %r3", [=](auto* in) { return one(in[0], in[1]) | one(in[0] >> 16, in[1] >> 16) << 16; });
+        const auto one = [=](uint64_t a, uint64_t b) {
+          return extreme16(a & 0xffff, b & 0xffff, kind, max, nan);
+        };
+        expect_lanes(words + "." + kind.name + " %h1, %h2, %h3",
+                     [=](auto* in) { return one(in[0], in[1]); });
+        expect_lanes(words + "." + kind.name + "x2 %r1, %r2, %r3", [=](auto* in) {
+          return one(in[0], in[1]) | one(in[0] >> 16, in[1] >> 16) << 16;
+        });
         expect_lanes(words + ".xorsign.abs." + kind.name + " %h1, %h2, %h3", [=](auto* in) {
           const uint64_t result = one(in[0] & 0x7fff, in[1] & 0x7fff);
-          return kind.value(result) != kind.value(result) ? 0x7fff : result | ((in[0] ^ in[1]) & 0x8000);
+          return kind.value(result) != kind.value(result) ? 0x7fff
+                                                          : result | ((in[0] ^ in[1]) & 0x8000);
         });
       }
     }
   }
   expect_lanes("min.ftz.f16 %h1, %h2, %h3", [](auto* in) {
-    return extreme16(flushed16(in[0], kKinds[0]), flushed16(in[1], kKinds[0]), kKinds[0], false, false);
+    return extreme16(flushed16(in[0], kKinds[0]), flushed16(in[1], kKinds[0]), kKinds[0], false,
+                     false);
   });
 }
 
@@ -119,8 +135,10 @@ TEST(IsaHalf, SignsLoseTheNan) {
       bits &= 0xffff;
       return kind.value(bits) != kind.value(bits) ? 0x7fff : abs ? bits & 0x7fff : bits ^ 0x8000;
     };
-    expect_lanes(std::string("neg.") + kind.name + " %h1, %h2", [=](auto* in) { return one(in[0], false); });
-    expect_lanes(std::string("abs.") + kind.name + "x2 %r1, %r2", [=](auto* in) { return one(in[0], true) | one(in[0] >> 16, true) << 16; });
+    expect_lanes(std::string("neg.") + kind.name + " %h1, %h2",
+                 [=](auto* in) { return one(in[0], false); });
+    expect_lanes(std::string("abs.") + kind.name + "x2 %r1, %r2",
+                 [=](auto* in) { return one(in[0], true) | one(in[0] >> 16, true) << 16; });
   }
 }
 
@@ -138,17 +156,26 @@ TEST(IsaHalf, Compares) {
     const std::string name = kind.name;
     const uint64_t one = kind.bits(1.0);
     for (const std::string word : {"lt", "geu", "eq", "neu", "nan"}) {
-      const auto holds = [=](uint64_t a, uint64_t b) { return compare16(word, kind.value(a), kind.value(b)); };
-      expect_lanes("setp." + word + "." + name + " %p1, %h2, %h3", [=](auto* in) { return holds(in[0], in[1]); });
-      expect_lanes("setp." + word + "." + name + "x2 %p1|%p2, %r2, %r3", [=](auto* in) { return holds(in[0], in[1]); });
-      expect_lanes("set." + word + "." + name + "." + name + " %h1, %h2, %h3", [=](auto* in) { return holds(in[0], in[1]) ? one : 0; });
-      expect_lanes("set." + word + ".u16." + name + " %h1, %h2, %h3", [=](auto* in) { return holds(in[0], in[1]) ? 0xffff : 0; });
-      expect_lanes("set." + word + ".and." + name + "x2." + name + "x2 %r1, %r2, %r3, %p1", [=](auto* in) {
-        if (in[2] == 0) return uint64_t{0};
-        return (holds(in[0], in[1]) ? one : 0) | (holds(in[0] >> 16, in[1] >> 16) ? one << 16 : 0);
-      });
+      const auto holds = [=](uint64_t a, uint64_t b) {
+        return compare16(word, kind.value(a), kind.value(b));
+      };
+      expect_lanes("setp." + word + "." + name + " %p1, %h2, %h3",
+                   [=](auto* in) { return holds(in[0], in[1]); });
+      expect_lanes("setp." + word + "." + name + "x2 %p1|%p2, %r2, %r3",
+                   [=](auto* in) { return holds(in[0], in[1]); });
+      expect_lanes("set." + word + "." + name + "." + name + " %h1, %h2, %h3",
+                   [=](auto* in) { return holds(in[0], in[1]) ? one : 0; });
+      expect_lanes("set." + word + ".u16." + name + " %h1, %h2, %h3",
+                   [=](auto* in) { return holds(in[0], in[1]) ? 0xffff : 0; });
+      expect_lanes("set." + word + ".and." + name + "x2." + name + "x2 %r1, %r2, %r3, %p1",
+                   [=](auto* in) {
+                     if (in[2] == 0) return uint64_t{0};
+                     return (holds(in[0], in[1]) ? one : 0) |
+                            (holds(in[0] >> 16, in[1] >> 16) ? one << 16 : 0);
+                   });
       expect_lanes("set." + word + ".u32." + name + "x2 %r1, %r2, %r3", [=](auto* in) {
-        return (holds(in[0], in[1]) ? 0xffff : 0) | (holds(in[0] >> 16, in[1] >> 16) ? 0xffff0000 : 0);
+        return (holds(in[0], in[1]) ? 0xffff : 0) |
+               (holds(in[0] >> 16, in[1] >> 16) ? 0xffff0000 : 0);
       });
     }
   }

@@ -36,9 +36,11 @@ TEST(IsaLogic, PredicatesAreBits) {
 }
 
 TEST(IsaLogic, ShiftsOutEverythingFromTheWidthUp) {
-  expect_lanes("shl.b32 %r1, %r2, %r3", [](auto* in) { return in[1] > 31 ? 0 : in[0] << in[1] & 0xffffffff; });
+  expect_lanes("shl.b32 %r1, %r2, %r3",
+               [](auto* in) { return in[1] > 31 ? 0 : in[0] << in[1] & 0xffffffff; });
   expect_lanes("shl.b64 %d1, %d2, %r3", [](auto* in) { return in[1] > 63 ? 0 : in[0] << in[1]; });
-  expect_lanes("shl.b16 %h1, %h2, %r3", [](auto* in) { return in[1] > 15 ? 0 : in[0] << in[1] & 0xffff; });
+  expect_lanes("shl.b16 %h1, %h2, %r3",
+               [](auto* in) { return in[1] > 15 ? 0 : in[0] << in[1] & 0xffff; });
   expect_lanes("shl.b64 %d1, %d2, 4", [](auto* in) { return in[0] << 4; });
   expect_lanes("shr.u32 %r1, %r2, %r3", [](auto* in) { return in[1] > 31 ? 0 : in[0] >> in[1]; });
   expect_lanes("shr.b64 %d1, %d2, %r3", [](auto* in) { return in[1] > 63 ? 0 : in[0] >> in[1]; });
@@ -55,10 +57,14 @@ TEST(IsaLogic, ShiftsOutEverythingFromTheWidthUp) {
 
 TEST(IsaLogic, FunnelsTwoWords) {
   const auto both = [](const uint64_t* in) { return in[1] << 32 | in[0]; };
-  expect_lanes("shf.l.wrap.b32 %r1, %r2, %r3, %r4", [=](auto* in) { return both(in) << (in[2] % 32) >> 32; });
-  expect_lanes("shf.l.clamp.b32 %r1, %r2, %r3, %r4", [=](auto* in) { return in[2] >= 32 ? in[0] : both(in) << in[2] >> 32; });
-  expect_lanes("shf.r.wrap.b32 %r1, %r2, %r3, %r4", [=](auto* in) { return both(in) >> (in[2] % 32) & 0xffffffff; });
-  expect_lanes("shf.r.clamp.b32 %r1, %r2, %r3, %r4", [=](auto* in) { return in[2] >= 32 ? in[1] : both(in) >> in[2] & 0xffffffff; });
+  expect_lanes("shf.l.wrap.b32 %r1, %r2, %r3, %r4",
+               [=](auto* in) { return both(in) << (in[2] % 32) >> 32; });
+  expect_lanes("shf.l.clamp.b32 %r1, %r2, %r3, %r4",
+               [=](auto* in) { return in[2] >= 32 ? in[0] : both(in) << in[2] >> 32; });
+  expect_lanes("shf.r.wrap.b32 %r1, %r2, %r3, %r4",
+               [=](auto* in) { return both(in) >> (in[2] % 32) & 0xffffffff; });
+  expect_lanes("shf.r.clamp.b32 %r1, %r2, %r3, %r4",
+               [=](auto* in) { return in[2] >= 32 ? in[1] : both(in) >> in[2] & 0xffffffff; });
 }
 
 TEST(IsaLogic, PermutesBytes) {
@@ -79,12 +85,22 @@ TEST(IsaLogic, PermutesBytes) {
     }
     return result;
   });
-  expect_lanes("prmt.b32.f4e %r1, %r2, %r3, %r4", [=](auto* in) { return word(in, [in](uint64_t k) { return (in[2] & 3) + k; }); });
-  expect_lanes("prmt.b32.b4e %r1, %r2, %r3, %r4", [=](auto* in) { return word(in, [in](uint64_t k) { return ((in[2] & 3) + 8 - k) % 8; }); });
-  expect_lanes("prmt.b32.rc8 %r1, %r2, %r3, %r4", [=](auto* in) { return word(in, [in](uint64_t) { return in[2] & 3; }); });
-  expect_lanes("prmt.b32.ecl %r1, %r2, %r3, %r4", [=](auto* in) { return word(in, [in](uint64_t k) { return std::max(k, in[2] & 3); }); });
-  expect_lanes("prmt.b32.ecr %r1, %r2, %r3, %r4", [=](auto* in) { return word(in, [in](uint64_t k) { return std::min(k, in[2] & 3); }); });
-  expect_lanes("prmt.b32.rc16 %r1, %r2, %r3, %r4", [=](auto* in) { return word(in, [in](uint64_t k) { return (in[2] & 1) * 2 + k % 2; }); });
+  expect_lanes("prmt.b32.f4e %r1, %r2, %r3, %r4",
+               [=](auto* in) { return word(in, [in](uint64_t k) { return (in[2] & 3) + k; }); });
+  expect_lanes("prmt.b32.b4e %r1, %r2, %r3, %r4", [=](auto* in) {
+    return word(in, [in](uint64_t k) { return ((in[2] & 3) + 8 - k) % 8; });
+  });
+  expect_lanes("prmt.b32.rc8 %r1, %r2, %r3, %r4",
+               [=](auto* in) { return word(in, [in](uint64_t) { return in[2] & 3; }); });
+  expect_lanes("prmt.b32.ecl %r1, %r2, %r3, %r4", [=](auto* in) {
+    return word(in, [in](uint64_t k) { return std::max(k, in[2] & 3); });
+  });
+  expect_lanes("prmt.b32.ecr %r1, %r2, %r3, %r4", [=](auto* in) {
+    return word(in, [in](uint64_t k) { return std::min(k, in[2] & 3); });
+  });
+  expect_lanes("prmt.b32.rc16 %r1, %r2, %r3, %r4", [=](auto* in) {
+    return word(in, [in](uint64_t k) { return (in[2] & 1) * 2 + k % 2; });
+  });
 }
 
 // -1, 0, 1 and, for an unordered pair, 2.
@@ -105,23 +121,28 @@ bool holds_for(std::string_view word, int order) {
   return order == 1 || order == 0;
 }
 constexpr const char* kIntegerCompares[] = {"eq", "ne", "lt", "le", "gt", "ge"};
-constexpr const char* kFloatCompares[] = {"eq", "ne", "lt", "le", "gt", "ge", "equ", "neu", "ltu", "leu", "gtu", "geu", "num", "nan"};
+constexpr const char* kFloatCompares[] = {"eq",  "ne",  "lt",  "le",  "gt",  "ge",  "equ",
+                                          "neu", "ltu", "leu", "gtu", "geu", "num", "nan"};
 
 TEST(IsaLogic, ComparesIntegers) {
   for (const std::string word : kIntegerCompares) {
     expect_lanes("setp." + word + ".s32 %p1, %r2, %r3", [=](auto* in) {
       return holds_for(word, order_of(static_cast<int32_t>(in[0]), static_cast<int32_t>(in[1])));
     });
-    expect_lanes("setp." + word + ".u16 %p1, %h2, %h3", [=](auto* in) { return holds_for(word, order_of(in[0], in[1])); });
+    expect_lanes("setp." + word + ".u16 %p1, %h2, %h3",
+                 [=](auto* in) { return holds_for(word, order_of(in[0], in[1])); });
     expect_lanes("setp." + word + ".s64 %p1, %d2, 31", [=](auto* in) {
       return holds_for(word, order_of(static_cast<int64_t>(in[0]), int64_t{31}));
     });
     expect_lanes("set." + word + ".f32.s16 %f1, %h2, %h3", [=](auto* in) {
-      return holds_for(word, order_of(static_cast<int16_t>(in[0]), static_cast<int16_t>(in[1]))) ? 0x3f800000 : 0;
+      return holds_for(word, order_of(static_cast<int16_t>(in[0]), static_cast<int16_t>(in[1])))
+                 ? 0x3f800000
+                 : 0;
     });
   }
   for (const std::string word : {"lo", "ls", "hi", "hs"}) {
-    expect_lanes("setp." + word + ".u32 %p1, %r2, %r3", [=](auto* in) { return holds_for(word, order_of(in[0], in[1])); });
+    expect_lanes("setp." + word + ".u32 %p1, %r2, %r3",
+                 [=](auto* in) { return holds_for(word, order_of(in[0], in[1])); });
   }
   expect_lanes("setp.eq.b64 %p1, %d2, 0", [](auto* in) { return in[0] == 0; });
 }
@@ -129,9 +150,15 @@ TEST(IsaLogic, ComparesIntegers) {
 TEST(IsaLogic, ComparesFloatsOrderedAndNot) {
   const auto flushed = [](uint64_t bits) { return as_float((bits & 0x7f800000) == 0 ? 0 : bits); };
   for (const std::string word : kFloatCompares) {
-    expect_lanes("setp." + word + ".f32 %p1, %f2, %f3", [=](auto* in) { return holds_for(word, order_of(as_float(in[0]), as_float(in[1]))); });
-    expect_lanes("setp." + word + ".ftz.f32 %p1, %f2, %f3", [=](auto* in) { return holds_for(word, order_of(flushed(in[0]), flushed(in[1]))); });
-    expect_lanes("setp." + word + ".f64 %p1, %g2, %g3", [=](auto* in) { return holds_for(word, order_of(as_double(in[0]), as_double(in[1]))); });
+    expect_lanes("setp." + word + ".f32 %p1, %f2, %f3", [=](auto* in) {
+      return holds_for(word, order_of(as_float(in[0]), as_float(in[1])));
+    });
+    expect_lanes("setp." + word + ".ftz.f32 %p1, %f2, %f3", [=](auto* in) {
+      return holds_for(word, order_of(flushed(in[0]), flushed(in[1])));
+    });
+    expect_lanes("setp." + word + ".f64 %p1, %g2, %g3", [=](auto* in) {
+      return holds_for(word, order_of(as_double(in[0]), as_double(in[1])));
+    });
     expect_lanes("set." + word + ".u32.f32 %r1, %f2, %f3", [=](auto* in) {
       return holds_for(word, order_of(as_float(in[0]), as_float(in[1]))) ? 0xffffffff : 0;
     });
@@ -140,12 +167,20 @@ TEST(IsaLogic, ComparesFloatsOrderedAndNot) {
 
 TEST(IsaLogic, CombinesWithAPredicate) {
   for (const std::string combine : {"and", "or", "xor"}) {
-    const auto with = [=](bool a, bool b) -> uint64_t { return combine == "and" ? a && b : combine == "or" ? a || b : a != b; };
-    const auto less = [](const uint64_t* in) { return static_cast<int32_t>(in[0]) < static_cast<int32_t>(in[1]); };
-    expect_lanes("setp.lt." + combine + ".s32 %p1, %r2, %r3, %p4", [=](auto* in) { return with(less(in), in[2] != 0); });
-    expect_lanes("setp.lt." + combine + ".s32 %p1, %r2, %r3, !%p4", [=](auto* in) { return with(less(in), in[2] == 0); });
-    expect_lanes("setp.lt." + combine + ".s32 %p1, %r2, %r3, %p1", [=](auto* in) { return with(less(in), in[2] != 0); });
-    expect_lanes("set.lt." + combine + ".s32.s32 %r1, %r2, %r3, %p4", [=](auto* in) { return with(less(in), in[2] != 0) != 0 ? 0xffffffff : 0; });
+    const auto with = [=](bool a, bool b) -> uint64_t {
+      return combine == "and" ? a && b : combine == "or" ? a || b : a != b;
+    };
+    const auto less = [](const uint64_t* in) {
+      return static_cast<int32_t>(in[0]) < static_cast<int32_t>(in[1]);
+    };
+    expect_lanes("setp.lt." + combine + ".s32 %p1, %r2, %r3, %p4",
+                 [=](auto* in) { return with(less(in), in[2] != 0); });
+    expect_lanes("setp.lt." + combine + ".s32 %p1, %r2, %r3, !%p4",
+                 [=](auto* in) { return with(less(in), in[2] == 0); });
+    expect_lanes("setp.lt." + combine + ".s32 %p1, %r2, %r3, %p1",
+                 [=](auto* in) { return with(less(in), in[2] != 0); });
+    expect_lanes("set.lt." + combine + ".s32.s32 %r1, %r2, %r3, %p4",
+                 [=](auto* in) { return with(less(in), in[2] != 0) != 0 ? 0xffffffff : 0; });
   }
 }
 
@@ -171,11 +206,14 @@ TEST(IsaLogic, SecondPredicateIsTheOpposite) {
 
 TEST(IsaLogic, Chooses) {
   expect_lanes("selp.b32 %r1, %r2, %r3, %p4", [](auto* in) { return in[2] != 0 ? in[0] : in[1]; });
-  expect_lanes("selp.f32 %f1, %f2, 0fFF800000, %p4", [](auto* in) { return in[1] != 0 ? in[0] : 0xff800000; });
+  expect_lanes("selp.f32 %f1, %f2, 0fFF800000, %p4",
+               [](auto* in) { return in[1] != 0 ? in[0] : 0xff800000; });
   expect_lanes("selp.b64 %d1, %d2, %d1, %p4", [](auto* in) { return in[2] != 0 ? in[0] : in[1]; });
   expect_lanes("selp.u16 %h1, %h2, %h3, !%p4", [](auto* in) { return in[2] == 0 ? in[0] : in[1]; });
-  expect_lanes("slct.u32.s32 %r1, %r2, %r3, %r4", [](auto* in) { return static_cast<int32_t>(in[2]) >= 0 ? in[0] : in[1]; });
-  expect_lanes("slct.f64.f32 %g1, %g2, %g3, %f4", [](auto* in) { return as_float(in[2]) >= 0 ? in[0] : in[1]; });
+  expect_lanes("slct.u32.s32 %r1, %r2, %r3, %r4",
+               [](auto* in) { return static_cast<int32_t>(in[2]) >= 0 ? in[0] : in[1]; });
+  expect_lanes("slct.f64.f32 %g1, %g2, %g3, %f4",
+               [](auto* in) { return as_float(in[2]) >= 0 ? in[0] : in[1]; });
   expect_lanes("slct.ftz.b16.f32 %h1, %h2, %h3, %f4", [](auto* in) {
     return (in[2] & 0x7f800000) == 0 || as_float(in[2]) >= 0 ? in[0] : in[1];
   });

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "emu/isa/numeric.h"
-
 #include "emu/isa_fixture.h"
 #include "emu/isa_rounding.h"
 
@@ -35,7 +34,8 @@ TEST(Numeric, EveryNarrowNumberRoundsToItself) {
       const bool half_nan = (bits & 0x7fff) > 0x7c00, brain_nan = (bits & 0x7fff) > 0x7f80;
       EXPECT_EQ(round_double<Half>(widen(Half{b16}), rounding).bits, half_nan ? 0x7fff : b16);
       EXPECT_EQ(round_double<Brain>(widen(Brain{b16}), rounding).bits, brain_nan ? 0x7fff : b16);
-      EXPECT_EQ(round_double<E4m3>(widen(E4m3{b8}), rounding).bits, (b8 & 0x7f) == 0x7f ? 0x7f : b8);
+      EXPECT_EQ(round_double<E4m3>(widen(E4m3{b8}), rounding).bits,
+                (b8 & 0x7f) == 0x7f ? 0x7f : b8);
       EXPECT_EQ(round_double<E5m2>(widen(E5m2{b8}), rounding).bits, (b8 & 0x7f) > 0x7c ? 0x7f : b8);
     }
   }
@@ -45,9 +45,10 @@ TEST(Numeric, EveryNarrowNumberRoundsToItself) {
 TEST(Numeric, RoundsFloatsAtEveryMiddle) {
   for (uint32_t bits = 0; bits < 0x20000; ++bits) {
     for (int step = -1; step <= 1; ++step) {
-      const float near_half = std::bit_cast<float>(
-          std::bit_cast<uint32_t>(static_cast<float>(half_value(bits >> 1) +
-                                                     (bits & 1) * std::ldexp(1.0, -25))) + step);
+      const float near_half =
+          std::bit_cast<float>(std::bit_cast<uint32_t>(static_cast<float>(
+                                   half_value(bits >> 1) + (bits & 1) * std::ldexp(1.0, -25))) +
+                               step);
       const float near_brain = std::bit_cast<float>((bits << 15) + step);
       for (const float x : {near_half, near_brain}) {
         if (x != x) continue;
@@ -73,13 +74,17 @@ TEST(Numeric, RoundsDoublesToEveryFormatInEveryRounding) {
       for (const bool saturate : {false, true}) {
         const Overflow overflow = saturate ? Overflow::Saturate : Overflow::Ieee;
         ASSERT_EQ(round_double<Half>(x, rounding, overflow).bits,
-                  half_bits(rounded(x, kHalfFacts, rounding, saturate))) << std::hexfloat << x;
+                  half_bits(rounded(x, kHalfFacts, rounding, saturate)))
+            << std::hexfloat << x;
         ASSERT_EQ(round_double<Brain>(x, rounding, overflow).bits,
-                  brain_bits(rounded(x, kBrainFacts, rounding, saturate))) << std::hexfloat << x;
+                  brain_bits(rounded(x, kBrainFacts, rounding, saturate)))
+            << std::hexfloat << x;
         ASSERT_EQ(round_double<E4m3>(x, rounding, overflow).bits,
-                  e4m3_bits(rounded(x, kE4m3Facts, rounding, saturate))) << std::hexfloat << x;
+                  e4m3_bits(rounded(x, kE4m3Facts, rounding, saturate)))
+            << std::hexfloat << x;
         ASSERT_EQ(round_double<E5m2>(x, rounding, overflow).bits,
-                  e5m2_bits(rounded(x, kE5m2Facts, rounding, saturate))) << std::hexfloat << x;
+                  e5m2_bits(rounded(x, kE5m2Facts, rounding, saturate)))
+            << std::hexfloat << x;
       }
     }
   }
@@ -94,16 +99,23 @@ void expect_host_rounding(int mode) {
     if constexpr (sizeof(T) == 4) return as_float(bits);
     if constexpr (sizeof(T) == 8) return as_double(bits);
   };
-  const auto same = [](T a, T b) { return (a != a && b != b) || (a == b && std::signbit(a) == std::signbit(b)); };
+  const auto same = [](T a, T b) {
+    return (a != a && b != b) || (a == b && std::signbit(a) == std::signbit(b));
+  };
   for (int round = 0; round < 100000; ++round) {
     const volatile T a = value(), b = value();
     volatile T c = value();
     if (round % 3 == 0) c = -(a * b);  // cancels all that was not rounded away
-    EXPECT_TRUE(same((rounded_add<T, R>(a, b)), in_mode(mode, [&] { return a + b; }))) << std::hexfloat << a << ' ' << b;
-    EXPECT_TRUE(same((rounded_mul<T, R>(a, b)), in_mode(mode, [&] { return a * b; }))) << std::hexfloat << a << ' ' << b;
-    EXPECT_TRUE(same((rounded_div<T, R>(a, b)), in_mode(mode, [&] { return a / b; }))) << std::hexfloat << a << ' ' << b;
-    EXPECT_TRUE(same((rounded_sqrt<T, R>(a)), in_mode(mode, [&] { return std::sqrt(T{a}); }))) << std::hexfloat << a;
-    EXPECT_TRUE(same((rounded_fma<T, R>(a, b, c)), in_mode(mode, [&] { return std::fma(T{a}, T{b}, T{c}); })))
+    EXPECT_TRUE(same((rounded_add<T, R>(a, b)), in_mode(mode, [&] { return a + b; })))
+        << std::hexfloat << a << ' ' << b;
+    EXPECT_TRUE(same((rounded_mul<T, R>(a, b)), in_mode(mode, [&] { return a * b; })))
+        << std::hexfloat << a << ' ' << b;
+    EXPECT_TRUE(same((rounded_div<T, R>(a, b)), in_mode(mode, [&] { return a / b; })))
+        << std::hexfloat << a << ' ' << b;
+    EXPECT_TRUE(same((rounded_sqrt<T, R>(a)), in_mode(mode, [&] { return std::sqrt(T{a}); })))
+        << std::hexfloat << a;
+    EXPECT_TRUE(same((rounded_fma<T, R>(a, b, c)),
+                     in_mode(mode, [&] { return std::fma(T{a}, T{b}, T{c}); })))
         << std::hexfloat << a << ' ' << b << ' ' << c;
   }
 }
@@ -126,9 +138,12 @@ TEST(Numeric, IntegersBecomeFloatsInEveryRounding) {
     const volatile auto u = static_cast<uint64_t>(x);
     EXPECT_EQ((from_integer<float>(int64_t{x}, Rounding::NearestEven)), static_cast<float>(x));
     EXPECT_EQ((from_integer<float>(uint64_t{u}, Rounding::NearestEven)), static_cast<float>(u));
-    EXPECT_EQ((from_integer<float>(int64_t{x}, Rounding::Down)), in_mode(FE_DOWNWARD, [&] { return static_cast<float>(x); }));
-    EXPECT_EQ((from_integer<double>(int64_t{x}, Rounding::Up)), in_mode(FE_UPWARD, [&] { return static_cast<double>(x); }));
-    EXPECT_EQ((from_integer<double>(int64_t{x}, Rounding::Zero)), in_mode(FE_TOWARDZERO, [&] { return static_cast<double>(x); }));
+    EXPECT_EQ((from_integer<float>(int64_t{x}, Rounding::Down)),
+              in_mode(FE_DOWNWARD, [&] { return static_cast<float>(x); }));
+    EXPECT_EQ((from_integer<double>(int64_t{x}, Rounding::Up)),
+              in_mode(FE_UPWARD, [&] { return static_cast<double>(x); }));
+    EXPECT_EQ((from_integer<double>(int64_t{x}, Rounding::Zero)),
+              in_mode(FE_TOWARDZERO, [&] { return static_cast<double>(x); }));
   }
 }
 

@@ -40,7 +40,7 @@ inline double rounded(double x, const FormatFacts& format, Rounding rounding, bo
     const int exponent = std::max(std::ilogb(x), format.least_exponent);
     const double quantum = std::ldexp(1.0, exponent - format.fraction_bits);
     const double y = x / quantum;
-    result = rounding == Rounding::NearestEven ? std::nearbyint(y)
+    result = rounding == Rounding::NearestEven   ? std::nearbyint(y)
              : rounding == Rounding::NearestAway ? std::round(y)
              : rounding == Rounding::Zero        ? std::trunc(y)
              : rounding == Rounding::Down        ? std::floor(y)
@@ -48,9 +48,9 @@ inline double rounded(double x, const FormatFacts& format, Rounding rounding, bo
     result *= quantum;
   }
   if (std::fabs(result) > format.largest) {
-    const bool inwards = std::isfinite(x) && (rounding == Rounding::Zero ||
-                                              (rounding == Rounding::Down && x > 0) ||
-                                              (rounding == Rounding::Up && x < 0));
+    const bool inwards =
+        std::isfinite(x) && (rounding == Rounding::Zero || (rounding == Rounding::Down && x > 0) ||
+                             (rounding == Rounding::Up && x < 0));
     const double beyond = inwards || saturate || !format.has_infinity ? format.largest : INFINITY;
     result = std::copysign(beyond, x);
   }
@@ -61,7 +61,8 @@ inline double rounded(double x, const FormatFacts& format, Rounding rounding, bo
 inline double value_of(uint64_t bits, const FormatFacts& format, int exponent_bits) {
   const int bias = (1 << (exponent_bits - 1)) - 1;
   const auto fraction = static_cast<double>(bits & ((uint64_t{1} << format.fraction_bits) - 1));
-  const auto field = static_cast<int>(bits >> format.fraction_bits & ((uint64_t{1} << exponent_bits) - 1));
+  const auto field =
+      static_cast<int>(bits >> format.fraction_bits & ((uint64_t{1} << exponent_bits) - 1));
   const bool negative = (bits >> (format.fraction_bits + exponent_bits) & 1) != 0;
   double value = 0;
   if (field == (1 << exponent_bits) - 1 && format.has_infinity) {
@@ -70,7 +71,8 @@ inline double value_of(uint64_t bits, const FormatFacts& format, int exponent_bi
     value = NAN;
   } else {
     const double one = field == 0 ? 0.0 : 1.0;
-    value = std::ldexp(one + std::ldexp(fraction, -format.fraction_bits), (field == 0 ? 1 : field) - bias);
+    value = std::ldexp(one + std::ldexp(fraction, -format.fraction_bits),
+                       (field == 0 ? 1 : field) - bias);
   }
   return negative ? -value : value;
 }
@@ -79,7 +81,8 @@ inline double brain_value(uint64_t bits) { return value_of(bits & 0xffff, kBrain
 inline double e4m3_value(uint64_t bits) { return value_of(bits & 0xff, kE4m3Facts, 4); }
 inline double e5m2_value(uint64_t bits) { return value_of(bits & 0xff, kE5m2Facts, 5); }
 
-inline uint64_t bits_of_value(double x, const FormatFacts& format, int exponent_bits, uint64_t nan_bits) {
+inline uint64_t bits_of_value(double x, const FormatFacts& format, int exponent_bits,
+                              uint64_t nan_bits) {
   if (x != x) return nan_bits;
   const uint64_t sign = std::signbit(x) ? uint64_t{1} << (format.fraction_bits + exponent_bits) : 0;
   const int bias = (1 << (exponent_bits - 1)) - 1;

@@ -46,7 +46,7 @@ Instr compare_set(Decoder& decoder, const Words& words, const ptx::Instruction& 
   instr.b = decoder.row_in(text.operands[2], type);
   const Type result = words.type(0);
   instr.dst = decoder.row_out(text.operands[0], result);
-  const SetWord word = result == Type::F32                            ? SetWord::OneFloat
+  const SetWord word = result == Type::F32                              ? SetWord::OneFloat
                        : result == Type::F16 || result == Type::F16x2   ? SetWord::OneHalf
                        : result == Type::BF16 || result == Type::BF16x2 ? SetWord::OneBrain
                        : bits_of(result) == 16                          ? SetWord::Ones16

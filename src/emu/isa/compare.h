@@ -48,8 +48,8 @@ inline void write_pair(Warp& warp, const Instr& i, LaneMask first, LaneMask seco
 // p|q: the comparison and its opposite.
 template <class T, bool (*F)(T, T)>
 Outcome exec_setp(Warp& warp, const Instr& i) {
-  const LaneMask mask = lanes_where(
-      [&](int lane) { return F(read<T>(warp, i.a, lane), read<T>(warp, i.b, lane)); });
+  const LaneMask mask =
+      lanes_where([&](int lane) { return F(read<T>(warp, i.a, lane), read<T>(warp, i.b, lane)); });
   write_pair(warp, i, mask, ~mask);
   return Outcome::Next;
 }
@@ -88,8 +88,8 @@ inline uint32_t set_word(const Instr& i) {
 
 template <class T, bool (*F)(T, T)>
 Outcome exec_set(Warp& warp, const Instr& i) {
-  const LaneMask mask = lanes_where(
-      [&](int lane) { return F(read<T>(warp, i.a, lane), read<T>(warp, i.b, lane)); });
+  const LaneMask mask =
+      lanes_where([&](int lane) { return F(read<T>(warp, i.a, lane), read<T>(warp, i.b, lane)); });
   const LaneMask result = combined(mask, combine_of(i), combine_with(warp, i));
   const uint32_t word = set_word(i);
   Row& d = warp.rows[i.dst];
@@ -111,8 +111,8 @@ Outcome exec_set_pair(Warp& warp, const Instr& i) {
   const uint32_t word = set_word(i) & 0xffff;
   Row& d = warp.rows[i.dst];
   for_active(warp, [&](int lane) {
-    d.lane[lane] = (has_lane(high_result, lane) ? word << 16 : 0) |
-                   (has_lane(low_result, lane) ? word : 0);
+    d.lane[lane] =
+        (has_lane(high_result, lane) ? word << 16 : 0) | (has_lane(low_result, lane) ? word : 0);
   });
   return Outcome::Next;
 }
@@ -127,7 +127,9 @@ struct CompareConstant {
 // Calls f with the comparison among the modifiers as a constant; those of floating-point numbers if kFloat.
 template <bool kFloat, class F>
 ExecFn with_compare(const Words& words, F f) {
-  const auto has = [&](std::string_view a, std::string_view b) { return words.has(a) || words.has(b); };
+  const auto has = [&](std::string_view a, std::string_view b) {
+    return words.has(a) || words.has(b);
+  };
   if (words.has("eq")) return f(CompareConstant<Compare::Eq>{});
   if (words.has("ne")) return f(CompareConstant<Compare::Ne>{});
   if (has("lt", "lo")) return f(CompareConstant<Compare::Lt>{});

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // cvt: PTX ISA 9.0, 9.7.9.21 and .22. Registers may be wider than the types: of a source the low bits count, and an
 // integer is extended, by its sign if its type has one, to the whole of its destination.
-#include "emu/isa/convert_ops.h"
-
 #include "emu/isa/apply.h"
+#include "emu/isa/convert_ops.h"
 #include "emu/isa/table.h"
 
 namespace fa4::emu::isa {
@@ -58,9 +57,8 @@ Outcome exec_convert_integer(Warp& warp, const Instr& i) {
 template <class D, class S, D (*F)(S, ConvertOptions)>
 Outcome exec_convert(Warp& warp, const Instr& i) {
   const ConvertOptions options = ConvertOptions::unpack(i.extra);
-  for_active(warp, [&](int lane) {
-    write<D>(warp, i.dst, lane, F(read<S>(warp, i.a, lane), options));
-  });
+  for_active(warp,
+             [&](int lane) { write<D>(warp, i.dst, lane, F(read<S>(warp, i.a, lane), options)); });
   if constexpr (std::is_integral_v<D>) convert_extend<D>(warp, i);
   return Outcome::Next;
 }
@@ -285,8 +283,8 @@ constexpr Form kConvertForms[] = {
                 decode_convert_float_to_integer, 90),
     convert_row("cvt.{rn,rz,rm,rp}{.sat}.{f16,f32,f64}.{u8,s8,u16,s16,u32,s32,u64,s64}",
                 decode_convert_integer_to_float),
-    convert_row("cvt.{rn,rz,rm,rp}.bf16.{u16,s16,u32,s32,u64,s64}",
-                decode_convert_integer_to_float, 90),
+    convert_row("cvt.{rn,rz,rm,rp}.bf16.{u16,s16,u32,s32,u64,s64}", decode_convert_integer_to_float,
+                90),
     convert_row("cvt{.ftz}{.sat}.{f32,f64}.f32", decode_convert_float),
     convert_row("cvt{.ftz}{.sat}.f32.f16", decode_convert_float),
     convert_row("cvt{.sat}.f64.{f16,f64}", decode_convert_float),

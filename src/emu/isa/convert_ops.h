@@ -88,7 +88,8 @@ D convert_nan(S x) {
   const uint64_t bits = std::bit_cast<typename From::Bits>(x);
   const uint64_t sign = bits >> (From::kExponentBits + From::kFractionBits) & 1;
   const uint64_t payload = bits << (63 - From::kFractionBits) << 1 >> (64 - To::kFractionBits);
-  const uint64_t exponent_and_quiet = ((uint64_t{2} << To::kExponentBits) - 1) << (To::kFractionBits - 1);
+  const uint64_t exponent_and_quiet = ((uint64_t{2} << To::kExponentBits) - 1)
+                                      << (To::kFractionBits - 1);
   return std::bit_cast<D>(static_cast<typename To::Bits>(
       sign << (To::kExponentBits + To::kFractionBits) | exponent_and_quiet | payload));
 }

@@ -26,7 +26,8 @@ T float_out(T x, T a, T b = 0, T c = 0) {
 template <Operation O, class T, Rounding R, bool kFtz>
 T float_unary(T a) {
   a = float_in<T, kFtz>(a);
-  if constexpr (O == Operation::Rcp) return float_out<T, kFtz, false>(rounded_div<T, R>(T{1}, a), a);
+  if constexpr (O == Operation::Rcp)
+    return float_out<T, kFtz, false>(rounded_div<T, R>(T{1}, a), a);
   return float_out<T, kFtz, false>(rounded_sqrt<T, R>(a), a);
 }
 template <Operation O, class T, Rounding R>
@@ -228,14 +229,15 @@ float float_div_approx(float a, float b) {
 }
 template <bool kFtz>
 float float_div_full(float a, float b) {
-  return float_out<float, kFtz, false>(
-      div_full(float_in<float, kFtz>(a), float_in<float, kFtz>(b)), a, b);
+  return float_out<float, kFtz, false>(div_full(float_in<float, kFtz>(a), float_in<float, kFtz>(b)),
+                                       a, b);
 }
 Instr decode_float_div_approx(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const bool ftz = words.has("ftz");
   const ExecFn exec =
-      words.has("approx") ? (ftz ? exec_of<float_div_approx<true>> : exec_of<float_div_approx<false>>)
-                          : (ftz ? exec_of<float_div_full<true>> : exec_of<float_div_full<false>>);
+      words.has("approx")
+          ? (ftz ? exec_of<float_div_approx<true>> : exec_of<float_div_approx<false>>)
+          : (ftz ? exec_of<float_div_full<true>> : exec_of<float_div_full<false>>);
   return d.binary(exec, text, Type::F32, Type::F32, Type::F32);
 }
 

@@ -120,9 +120,8 @@ Instr decode_half_fma(Decoder& d, const Words& words, const ptx::Instruction& te
 template <HalfOp O>
 Instr decode_half_unary(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const Type type = words.type();
-  const ExecFn exec = half_choose(words, [type]<class E, bool kFtz>() {
-    return half_exec1<E, half_unary<O, E, kFtz>>(type);
-  });
+  const ExecFn exec = half_choose(
+      words, [type]<class E, bool kFtz>() { return half_exec1<E, half_unary<O, E, kFtz>>(type); });
   return d.unary(exec, text, type, type);
 }
 template <bool kMax>

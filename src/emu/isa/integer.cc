@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Integers: PTX ISA 9.0, 9.7.1 and, with carry, 9.7.2.
-#include "emu/isa/integer_ops.h"
-
 #include "emu/isa/apply.h"
+#include "emu/isa/integer_ops.h"
 #include "emu/isa/table.h"
 
 namespace fa4::emu::isa {
@@ -38,13 +37,13 @@ Type integer_twice(Type type) {
 
 Instr decode_integer_add(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const Type type = words.type();
-  return integer_binary(
-      d, text, type, words.has("sat") ? exec_of<int_add_sat> : FA4_BY_INTEGER(int_add));
+  return integer_binary(d, text, type,
+                        words.has("sat") ? exec_of<int_add_sat> : FA4_BY_INTEGER(int_add));
 }
 Instr decode_integer_sub(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const Type type = words.type();
-  return integer_binary(
-      d, text, type, words.has("sat") ? exec_of<int_sub_sat> : FA4_BY_INTEGER(int_sub));
+  return integer_binary(d, text, type,
+                        words.has("sat") ? exec_of<int_sub_sat> : FA4_BY_INTEGER(int_sub));
 }
 Instr decode_integer_pair_add(Decoder& d, const Words&, const ptx::Instruction& text) {
   return integer_binary(d, text, Type::B32, exec_of<int_pair<uint16_t, int_add<uint16_t>>>);
@@ -59,8 +58,8 @@ Instr decode_integer_mul(Decoder& d, const Words& words, const ptx::Instruction&
                                             : exec_of<int_mul_wide<int32_t>>;
     return d.binary(exec, text, integer_twice(type), type, type);
   }
-  return integer_binary(
-      d, text, type, words.has("hi") ? FA4_BY_INTEGER(int_mul_hi) : FA4_BY_INTEGER(int_mul_lo));
+  return integer_binary(d, text, type,
+                        words.has("hi") ? FA4_BY_INTEGER(int_mul_hi) : FA4_BY_INTEGER(int_mul_lo));
 }
 
 Instr decode_integer_mad(Decoder& d, const Words& words, const ptx::Instruction& text) {
@@ -73,15 +72,16 @@ Instr decode_integer_mad(Decoder& d, const Words& words, const ptx::Instruction&
     return d.ternary(exec, text, integer_twice(type), type, type, integer_twice(type));
   }
   if (words.has("sat")) return integer_ternary(d, text, type, exec_of<int_mad_hi_sat>);
-  return integer_ternary(
-      d, text, type, words.has("hi") ? FA4_BY_INTEGER(int_mad_hi) : FA4_BY_INTEGER(int_mad_lo));
+  return integer_ternary(d, text, type,
+                         words.has("hi") ? FA4_BY_INTEGER(int_mad_hi) : FA4_BY_INTEGER(int_mad_lo));
 }
 
 Instr decode_integer_mul24(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const bool high = words.has("hi");
-  const ExecFn exec = words.type() == Type::U32
-                          ? (high ? exec_of<int_mul24_hi<uint32_t>> : exec_of<int_mul24_lo<uint32_t>>)
-                          : (high ? exec_of<int_mul24_hi<int32_t>> : exec_of<int_mul24_lo<int32_t>>);
+  const ExecFn exec =
+      words.type() == Type::U32
+          ? (high ? exec_of<int_mul24_hi<uint32_t>> : exec_of<int_mul24_lo<uint32_t>>)
+          : (high ? exec_of<int_mul24_hi<int32_t>> : exec_of<int_mul24_lo<int32_t>>);
   return integer_binary(d, text, words.type(), exec);
 }
 Instr decode_integer_mad24(Decoder& d, const Words& words, const ptx::Instruction& text) {
@@ -124,8 +124,8 @@ Instr decode_integer_min(Decoder& d, const Words& words, const ptx::Instruction&
                                             : exec_of<int_pair<int16_t, int_min<int16_t>>>);
   }
   const Type type = words.type();
-  return integer_binary(
-      d, text, type, words.has("relu") ? exec_of<int_min_relu> : FA4_BY_INTEGER(int_min));
+  return integer_binary(d, text, type,
+                        words.has("relu") ? exec_of<int_min_relu> : FA4_BY_INTEGER(int_min));
 }
 Instr decode_integer_max(Decoder& d, const Words& words, const ptx::Instruction& text) {
   if (words.has("u16x2")) {
@@ -137,8 +137,8 @@ Instr decode_integer_max(Decoder& d, const Words& words, const ptx::Instruction&
                                             : exec_of<int_pair<int16_t, int_max<int16_t>>>);
   }
   const Type type = words.type();
-  return integer_binary(
-      d, text, type, words.has("relu") ? exec_of<int_max_relu> : FA4_BY_INTEGER(int_max));
+  return integer_binary(d, text, type,
+                        words.has("relu") ? exec_of<int_max_relu> : FA4_BY_INTEGER(int_max));
 }
 
 #undef FA4_BY_INTEGER
@@ -169,8 +169,8 @@ Instr decode_brev(Decoder& d, const Words& words, const ptx::Instruction& text) 
                        wide ? exec_of<reverse_bits<uint64_t>> : exec_of<reverse_bits<uint32_t>>);
 }
 Instr decode_bfe(Decoder& d, const Words& words, const ptx::Instruction& text) {
-  const ExecFn exec = with_integer(
-      words.type(), [](auto zero) { return exec_of<extract_bits<decltype(zero)>>; });
+  const ExecFn exec =
+      with_integer(words.type(), [](auto zero) { return exec_of<extract_bits<decltype(zero)>>; });
   return d.ternary(exec, text, words.type(), words.type(), Type::U32, Type::U32);
 }
 Instr decode_bfi(Decoder& d, const Words& words, const ptx::Instruction& text) {
@@ -216,7 +216,8 @@ ExecFn dp2a_exec(bool a, bool b) {
 Instr decode_dp2a(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const bool a = is_signed(words.type(0));
   const bool b = is_signed(words.type(1));
-  return integer_ternary(d, text, Type::B32, words.has("hi") ? dp2a_exec<2>(a, b) : dp2a_exec<0>(a, b));
+  return integer_ternary(d, text, Type::B32,
+                         words.has("hi") ? dp2a_exec<2>(a, b) : dp2a_exec<0>(a, b));
 }
 
 // ---- extended precision: the carry of a lane is a bit of Warp::carry -------------------------------------------
@@ -273,16 +274,18 @@ template <bool kIn>
 Instr decode_add_carry(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const bool wide = bits_of(words.type()) == 64;
   const bool out = words.has("cc");
-  const ExecFn exec = wide ? (out ? exec_add_carry<uint64_t, kIn, true> : exec_add_carry<uint64_t, kIn, false>)
-                           : (out ? exec_add_carry<uint32_t, kIn, true> : exec_add_carry<uint32_t, kIn, false>);
+  const ExecFn exec =
+      wide ? (out ? exec_add_carry<uint64_t, kIn, true> : exec_add_carry<uint64_t, kIn, false>)
+           : (out ? exec_add_carry<uint32_t, kIn, true> : exec_add_carry<uint32_t, kIn, false>);
   return integer_binary(d, text, words.type(), exec);
 }
 template <bool kIn>
 Instr decode_sub_carry(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const bool wide = bits_of(words.type()) == 64;
   const bool out = words.has("cc");
-  const ExecFn exec = wide ? (out ? exec_sub_carry<uint64_t, kIn, true> : exec_sub_carry<uint64_t, kIn, false>)
-                           : (out ? exec_sub_carry<uint32_t, kIn, true> : exec_sub_carry<uint32_t, kIn, false>);
+  const ExecFn exec =
+      wide ? (out ? exec_sub_carry<uint64_t, kIn, true> : exec_sub_carry<uint64_t, kIn, false>)
+           : (out ? exec_sub_carry<uint32_t, kIn, true> : exec_sub_carry<uint32_t, kIn, false>);
   return integer_binary(d, text, words.type(), exec);
 }
 template <bool kIn>
@@ -291,8 +294,9 @@ Instr decode_mad_carry(Decoder& d, const Words& words, const ptx::Instruction& t
   const bool out = words.has("cc");
   const ExecFn exec = with_integer(words.type(), [high, out](auto zero) -> ExecFn {
     using T = decltype(zero);
-    return high ? (out ? exec_mad_carry<T, true, kIn, true> : exec_mad_carry<T, true, kIn, false>)
-                : (out ? exec_mad_carry<T, false, kIn, true> : exec_mad_carry<T, false, kIn, false>);
+    return high
+               ? (out ? exec_mad_carry<T, true, kIn, true> : exec_mad_carry<T, true, kIn, false>)
+               : (out ? exec_mad_carry<T, false, kIn, true> : exec_mad_carry<T, false, kIn, false>);
   });
   return integer_ternary(d, text, words.type(), exec);
 }
@@ -303,9 +307,11 @@ constexpr Form kIntegerForms[] = {
     {"add.{u16x2,s16x2}", Unit::Alu, Fidelity::Exact, decode_integer_pair_add, 90, "9.7.1.1"},
     {"sub{.sat}.s32", Unit::Alu, Fidelity::Exact, decode_integer_sub, 0, "9.7.1.2"},
     {"sub.{u16,s16,u32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_integer_sub, 0, "9.7.1.2"},
-    {"mul.{lo,hi}.{u16,s16,u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_integer_mul, 0, "9.7.1.3"},
+    {"mul.{lo,hi}.{u16,s16,u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_integer_mul, 0,
+     "9.7.1.3"},
     {"mul.wide.{u16,s16,u32,s32}", Unit::Alu, Fidelity::Exact, decode_integer_mul, 0, "9.7.1.3"},
-    {"mad.{lo,hi}.{u16,s16,u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_integer_mad, 0, "9.7.1.4"},
+    {"mad.{lo,hi}.{u16,s16,u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_integer_mad, 0,
+     "9.7.1.4"},
     {"mad.wide.{u16,s16,u32,s32}", Unit::Alu, Fidelity::Exact, decode_integer_mad, 0, "9.7.1.4"},
     {"mad.hi.sat.s32", Unit::Alu, Fidelity::Exact, decode_integer_mad, 0, "9.7.1.4"},
     {"mul24.{lo,hi}.{u32,s32}", Unit::Alu, Fidelity::Exact, decode_integer_mul24, 0, "9.7.1.5"},
@@ -316,10 +322,12 @@ constexpr Form kIntegerForms[] = {
     {"rem.{u16,s16,u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_integer_rem, 0, "9.7.1.9"},
     {"abs.{s16,s32,s64}", Unit::Alu, Fidelity::Exact, decode_integer_abs, 0, "9.7.1.10"},
     {"neg.{s16,s32,s64}", Unit::Alu, Fidelity::Exact, decode_integer_neg, 0, "9.7.1.11"},
-    {"min.{u16,s16,u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_integer_min, 0, "9.7.1.12"},
+    {"min.{u16,s16,u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_integer_min, 0,
+     "9.7.1.12"},
     {"min.u16x2", Unit::Alu, Fidelity::Exact, decode_integer_min, 90, "9.7.1.12"},
     {"min{.relu}.{s32,s16x2}", Unit::Alu, Fidelity::Exact, decode_integer_min, 90, "9.7.1.12"},
-    {"max.{u16,s16,u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_integer_max, 0, "9.7.1.13"},
+    {"max.{u16,s16,u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_integer_max, 0,
+     "9.7.1.13"},
     {"max.u16x2", Unit::Alu, Fidelity::Exact, decode_integer_max, 90, "9.7.1.13"},
     {"max{.relu}.{s32,s16x2}", Unit::Alu, Fidelity::Exact, decode_integer_max, 90, "9.7.1.13"},
     {"popc.{b32,b64}", Unit::Alu, Fidelity::Exact, decode_popc, 0, "9.7.1.14"},
@@ -334,11 +342,15 @@ constexpr Form kIntegerForms[] = {
     {"dp4a.{u32,s32}.{u32,s32}", Unit::Alu, Fidelity::Exact, decode_dp4a, 0, "9.7.1.23"},
     {"dp2a.{lo,hi}.{u32,s32}.{u32,s32}", Unit::Alu, Fidelity::Exact, decode_dp2a, 0, "9.7.1.24"},
     {"add.cc.{u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_add_carry<false>, 0, "9.7.2.1"},
-    {"addc{.cc}.{u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_add_carry<true>, 0, "9.7.2.2"},
+    {"addc{.cc}.{u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_add_carry<true>, 0,
+     "9.7.2.2"},
     {"sub.cc.{u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_sub_carry<false>, 0, "9.7.2.3"},
-    {"subc{.cc}.{u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_sub_carry<true>, 0, "9.7.2.4"},
-    {"mad.{lo,hi}.cc.{u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_mad_carry<false>, 0, "9.7.2.5"},
-    {"madc.{lo,hi}{.cc}.{u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_mad_carry<true>, 0, "9.7.2.6"},
+    {"subc{.cc}.{u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_sub_carry<true>, 0,
+     "9.7.2.4"},
+    {"mad.{lo,hi}.cc.{u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_mad_carry<false>, 0,
+     "9.7.2.5"},
+    {"madc.{lo,hi}{.cc}.{u32,s32,u64,s64}", Unit::Alu, Fidelity::Exact, decode_mad_carry<true>, 0,
+     "9.7.2.6"},
 };
 
 }  // namespace

@@ -15,9 +15,9 @@ template <class T>
 using Modular = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
 // Twice as wide.
 template <class T>
-using Twice = std::conditional_t<
-    sizeof(T) == 2, std::conditional_t<std::is_signed_v<T>, int32_t, uint32_t>,
-    std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>;
+using Twice =
+    std::conditional_t<sizeof(T) == 2, std::conditional_t<std::is_signed_v<T>, int32_t, uint32_t>,
+                       std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>;
 
 template <class T>
 inline constexpr int kWidth = 8 * sizeof(T);
@@ -48,7 +48,8 @@ T int_mul_hi(T a, T b) {
   } else {
     const auto x = static_cast<uint64_t>(a);
     const auto y = static_cast<uint64_t>(b);
-    const uint64_t middle = (x >> 32) * (y & 0xffffffff) + ((x & 0xffffffff) * (y & 0xffffffff) >> 32);
+    const uint64_t middle =
+        (x >> 32) * (y & 0xffffffff) + ((x & 0xffffffff) * (y & 0xffffffff) >> 32);
     const uint64_t cross = (x & 0xffffffff) * (y >> 32) + (middle & 0xffffffff);
     uint64_t high = (x >> 32) * (y >> 32) + (middle >> 32) + (cross >> 32);
     if constexpr (std::is_signed_v<T>) high -= (a < 0 ? y : 0) + (b < 0 ? x : 0);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bits, shifts, comparisons and choices: PTX ISA 9.0, 9.7.6, 9.7.8, prmt, and what is done to predicates.
-#include "emu/isa/logic_ops.h"
-
 #include "emu/isa/compare.h"
+#include "emu/isa/logic_ops.h"
 
 namespace fa4::emu::isa {
 namespace {
@@ -90,8 +89,10 @@ Outcome exec_lop3(Warp& warp, const Instr& i) {
   Row& d = warp.rows[i.dst];
   for_active(warp, [&](int lane) {
     const uint32_t a = a_row.lane[lane], b = b_row.lane[lane], c = c_row.lane[lane];
-    const uint32_t low = (~b & ((~c & term[0]) | (c & term[1]))) | (b & ((~c & term[2]) | (c & term[3])));
-    const uint32_t high = (~b & ((~c & term[4]) | (c & term[5]))) | (b & ((~c & term[6]) | (c & term[7])));
+    const uint32_t low =
+        (~b & ((~c & term[0]) | (c & term[1]))) | (b & ((~c & term[2]) | (c & term[3])));
+    const uint32_t high =
+        (~b & ((~c & term[4]) | (c & term[5]))) | (b & ((~c & term[6]) | (c & term[7])));
     d.lane[lane] = (~a & low) | (a & high);
   });
   return Outcome::Next;
@@ -224,7 +225,9 @@ Instr decode_slct(Decoder& d, const Words& words, const ptx::Instruction& text) 
                    : exec_of<choose_by_sign<U, float, false>>;
   };
   const uint32_t bits = bits_of(type);
-  const ExecFn exec = bits == 16 ? pick(uint16_t{}) : bits == 32 ? pick(uint32_t{}) : pick(uint64_t{});
+  const ExecFn exec = bits == 16   ? pick(uint16_t{})
+                      : bits == 32 ? pick(uint32_t{})
+                                   : pick(uint64_t{});
   return d.ternary(exec, text, type, type, type, choice);
 }
 

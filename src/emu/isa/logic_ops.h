@@ -73,7 +73,14 @@ inline uint32_t permute_bytes(uint32_t a, uint32_t b, uint32_t selector) {
 }
 
 // The modes of prmt (9.7.9.7): row m has the selector for c & 3 == 0, 1, 2, 3.
-enum class PermuteMode : uint8_t { Forward4, Backward4, Replicate8, EdgeLeft, EdgeRight, Replicate16 };
+enum class PermuteMode : uint8_t {
+  Forward4,
+  Backward4,
+  Replicate8,
+  EdgeLeft,
+  EdgeRight,
+  Replicate16
+};
 inline constexpr uint16_t kPermuteSelectors[6][4] = {
     {0x3210, 0x4321, 0x5432, 0x6543},  // f4e: four bytes upwards from c
     {0x5670, 0x6701, 0x7012, 0x0123},  // b4e: four bytes downwards

@@ -94,9 +94,8 @@ T slow_fma(double a, double b, double c, Rounding rounding) {
   const WideNumber product{fa.negative != fb.negative, fa.significand * fb.significand,
                            fa.exponent + fb.exponent};
   const auto zero = [&](bool cancelled) {
-    const bool negative = product.negative == fc.negative && !cancelled
-                              ? fc.negative
-                              : rounding == Rounding::Down;
+    const bool negative =
+        product.negative == fc.negative && !cancelled ? fc.negative : rounding == Rounding::Down;
     return round_parts<T>(negative, 0, 0, rounding);
   };
   if (product.significand == 0 && fc.significand == 0) return zero(false);

@@ -112,8 +112,8 @@ constexpr T round_parts(bool negative, uint64_t significand, int exponent, Round
   constexpr int kBias = (1 << (F::kExponentBits - 1)) - 1;
   constexpr int kLeast = 1 - kBias;  // exponent of the smallest normal number
   constexpr uint64_t kInfinity = ((uint64_t{1} << F::kExponentBits) - 1) << F::kFractionBits;
-  constexpr uint64_t kLargest = F::kHasInfinity ? kInfinity - 1
-                                                : (uint64_t{Format<T>::kNan} >> F::kUnused) - 1;
+  constexpr uint64_t kLargest =
+      F::kHasInfinity ? kInfinity - 1 : (uint64_t{Format<T>::kNan} >> F::kUnused) - 1;
   uint64_t bits = 0;
   if (significand != 0) {
     const int zeros = std::countl_zero(significand);
@@ -220,8 +220,8 @@ inline Half narrow_to_half(float x) {
   // Normal: rebias from 127 to 15 and round as the bits stand. Subnormal: adding 0.5 leaves the rounded fraction
   // in the last bits of the sum, whose last place is then that of a subnormal half.
   const uint32_t normal = (magnitude - (112u << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13;
-  const uint32_t small =
-      std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - std::bit_cast<uint32_t>(0.5f);
+  const uint32_t small = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) -
+                         std::bit_cast<uint32_t>(0.5f);
   uint32_t result = magnitude < (113u << 23) ? small : normal;
   result = magnitude >= 0x47800000 ? 0x7c00 : result;  // 2^16
   const uint32_t signed_result = result | (bits >> 16 & 0x8000);
@@ -423,7 +423,8 @@ template <class I, class T>
 inline I to_integer(T x, Rounding rounding) {
   using Limits = std::numeric_limits<I>;
   if (x != x) {
-    return sizeof(T) < 8 && sizeof(I) < 8 ? I{0} : static_cast<I>(uint64_t{1} << (8 * sizeof(I) - 1));
+    return sizeof(T) < 8 && sizeof(I) < 8 ? I{0}
+                                          : static_cast<I>(uint64_t{1} << (8 * sizeof(I) - 1));
   }
   const T whole = round_to_integral(x, rounding);
   // 2^digits is a number of every floating-point type, where the maximum is none.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The special-function unit: PTX ISA 9.0, 9.7.3.13 to .22, 9.7.4.9 and .10. The functions themselves are in
 // special_functions.h; here are flushing, the narrow types and the rows with the manual's bounds.
-#include "emu/isa/special_functions.h"
-
 #include "emu/isa/apply.h"
+#include "emu/isa/special_functions.h"
 #include "emu/isa/table.h"
 
 namespace fa4::emu::isa {
@@ -65,8 +64,8 @@ Instr decode_tanh_half(Decoder& d, const Words& words, const ptx::Instruction& t
 constexpr Form kSpecialForms[] = {
     {"rcp.approx{.ftz}.f32", Unit::Mufu, Fidelity::Approximate, decode_special<rcp_approx>, 0,
      "9.7.3.13", "1 ulp"},
-    {"rcp.approx.ftz.f64", Unit::Mufu, Fidelity::Approximate,
-     decode_special_double<rcp_approx64>, 0, "9.7.3.14", "the upper 32 bits, unstated"},
+    {"rcp.approx.ftz.f64", Unit::Mufu, Fidelity::Approximate, decode_special_double<rcp_approx64>,
+     0, "9.7.3.14", "the upper 32 bits, unstated"},
     {"sqrt.approx{.ftz}.f32", Unit::Mufu, Fidelity::Approximate, decode_special<sqrt_approx>, 0,
      "9.7.3.15", "2^-23 relative"},
     {"rsqrt.approx{.ftz}.f32", Unit::Mufu, Fidelity::Approximate, decode_special<rsqrt_approx>, 0,
