@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The short way: each target installs what is missing (scripts/bootstrap), builds and runs.
 # People who bring their own dependencies use the presets of CMakePresets.json.
-.PHONY: all command tests demo test soak bench gpu-tests test-aarch64 fuzz format lint clean
+.PHONY: all command emu tests demo test soak bench gpu-tests test-aarch64 fuzz format lint clean
 MAKEFLAGS += --no-print-directory
 JOBS := $(shell nproc)
 # make NVRTC=0: without the compiler of GPU kernels
@@ -14,6 +14,9 @@ command: ## library and command: build/bin/fa4
 	@NVRTC=$(NVRTC) scripts/fetch-nvrtc
 	@cmake --preset default --log-level=NOTICE
 	@cmake --build --preset default --target fa4_command --parallel $(JOBS)
+
+emu: command ## the PTX machine, build/lib/libfa4emu.so: backends emulated:sm_80 and kin, fa4 emu
+	@cmake --build --preset default --target fa4emu --parallel $(JOBS)
 
 tests:
 	@scripts/bootstrap test

@@ -16,9 +16,11 @@ void add_strides(std::vector<Fact>* facts, const RowsView& view, const ViewNames
   facts->push_back({names.head, view.head_stride});
 }
 
-// Loads of a device kernel are as wide as the alignment allows; the host's do not care.
-void add_alignment(std::vector<Fact>* facts, const Problem& problem) {
-  if (problem.place.kind == Place::Kind::Host) return;
+// Loads of a device kernel, emulated ones too, are as wide as the alignment allows; the host's do not care.
+void add_alignment(std::vector<Fact>* facts, const CheckedProblem& checked) {
+  const Problem& problem = checked.problem;
+  const bool emulated = checked.request.backend.starts_with("emulated:");
+  if (problem.place.kind == Place::Kind::Host && !emulated) return;
   facts->push_back({"the alignment of q in bytes", int64_t{problem.q.alignment}, true});
   facts->push_back({"the alignment of k in bytes", int64_t{problem.k.alignment}, true});
   facts->push_back({"the alignment of v in bytes", int64_t{problem.v.alignment}, true});
@@ -74,7 +76,7 @@ std::vector<Fact> facts_of(const CheckedProblem& checked) {
               {"the batch stride of k", "the row stride of k", "the head stride of k"});
   add_strides(&facts, problem.v,
               {"the batch stride of v", "the row stride of v", "the head stride of v"});
-  add_alignment(&facts, problem);
+  add_alignment(&facts, checked);
   return facts;
 }
 

@@ -6,6 +6,7 @@
 #include "api/backends.h"
 #include "device/cuda_device.h"
 #include "device/driver.h"
+#include "device/emulated_device.h"
 #include "fa4/fa4.h"
 #include "jit/compiler.h"
 
@@ -28,7 +29,7 @@ Json describe_backend(const plan::Candidate& candidate) {
     kernels.push_back(std::move(item));
   }
   return {{"name", candidate.backend->name()},
-          {"chosen_by", candidate.judge ? "name only" : "auto or name"},
+          {"chosen_by", candidate.judge || candidate.emulated ? "name only" : "auto or name"},
           {"kernels", kernels}};
 }
 
@@ -95,14 +96,18 @@ Json describe_gpu() {
   return text;
 }
 
+Json describe_machine() {
+  std::string path;
+  const Status found = device::find_machine(&path);
+  return found.ok() ? Json{{"path", path}} : Json{{"reason", found.message}};
+}
+
 std::string describe_library() {
   Json list = Json::array();
   for (const plan::Candidate& candidate : backends()) list.push_back(describe_backend(candidate));
-  const Json text = {{"version", fa4_version()},
-                     {"backends", list},
-                     {"devices", describe_devices()},
-                     {"gpu", describe_gpu()},
-                     {"threads", omp_get_max_threads()}};
+  const Json text = {{"version", fa4_version()},          {"backends", list},
+                     {"devices", describe_devices()},     {"gpu", describe_gpu()},
+                     {"ptx_machine", describe_machine()}, {"threads", omp_get_max_threads()}};
   return text.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

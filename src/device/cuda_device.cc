@@ -71,7 +71,7 @@ class CudaDevice final : public Device {
     return {};
   }
 
-  Status launch(std::span<const Step> steps, void* stream) const override {
+  Status launch(std::span<const Step> steps, std::span<const Buffer>, void* stream) const override {
     if (steps.empty()) return {};
     ContextScope scope(driver_);
     FA4_RETURN_IF_ERROR(scope.enter(device_, primary_, stream));

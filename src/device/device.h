@@ -29,6 +29,14 @@ struct Step {
   const plan::Launch* launch;
 };
 
+// Memory that the kernels of a launch may touch: a tensor from its first to its last byte, the workspace.
+struct Buffer {
+  std::string name;  // "q", "page_table"
+  std::byte* base = nullptr;
+  size_t bytes = 0;
+  bool writable = false;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -41,8 +49,12 @@ class Device {
   virtual Status load(const std::string& image, const plan::KernelSpec& spec,
                       Kernel* kernel) const = 0;
 
-  // In order on the stream. Nothing is allocated and nothing is waited for.
-  virtual Status launch(std::span<const Step> steps, void* stream) const = 0;
+  // Whether launches must name the memory that they touch. A GPU does not ask.
+  virtual bool names_buffers() const { return false; }
+
+  // In order on the stream. On a GPU nothing is allocated and nothing is waited for.
+  virtual Status launch(std::span<const Step> steps, std::span<const Buffer> buffers,
+                        void* stream) const = 0;
 
   // Memory in the order of a stream: one-shot calls have no other. Neither waits.
   virtual Status take_scratch(size_t bytes, void* stream, void** address) const = 0;

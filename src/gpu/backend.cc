@@ -6,7 +6,9 @@
 #include <thread>
 
 #include "device/cuda_device.h"
+#include "device/emulated_device.h"
 #include "device/models.h"
+#include "gpu/buffers.h"
 #include "gpu/families.h"
 
 namespace fa4::gpu {
@@ -29,6 +31,19 @@ std::string loaded_key(const device::Device& device, const plan::KernelSpec& spe
                      spec.smem_bytes, spec.config);
 }
 
+std::vector<device::Step> steps_of(const Prepared& prepared,
+                                   const std::vector<plan::Launch>& launches) {
+  std::vector<device::Step> steps;
+  for (const plan::Launch& launch : launches) {
+    steps.push_back({&prepared.kernels.at(launch.kernel), &launch});
+  }
+  return steps;
+}
+
+jit::CodeKind kind_for(const device::Device& device) {
+  return device.code() == device::Code::Ptx ? jit::CodeKind::Ptx : jit::CodeKind::Cubin;
+}
+
 unsigned num_compiling_threads() { return std::max(1U, std::thread::hardware_concurrency()); }
 
 }  // namespace
@@ -42,6 +57,7 @@ std::vector<KernelInfo> GpuBackend::kernels() const {
 }
 
 Status GpuBackend::reaches(const Place& place) const {
+  if (tensors_ == Place::Kind::Host) return Backend::reaches(place);
   if (place.kind != Place::Kind::Host) return {};
   return unsupported(
       "the tensors are in host memory; backend \"gpu\" works on those of a CUDA device");
@@ -103,11 +119,11 @@ Blueprint GpuBackend::prepare(const Problem& problem, Pass pass, std::string_vie
 Status GpuBackend::load(const Problem& problem, Blueprint* blueprint) const {
   if (problem.place.kind == Place::Kind::Model) return {};
   const device::Device* device = nullptr;
-  FA4_RETURN_IF_ERROR(devices_.find(problem.place.index, &device));
+  FA4_RETURN_IF_ERROR(device_of(problem, &device));
   Prepared& prepared = prepared_of(*blueprint);
   std::vector<jit::Wanted> wanted;
   for (const plan::KernelSpec& spec : prepared.plan.kernels) {
-    wanted.push_back({spec, prepared.facts.arch, device->driver()});
+    wanted.push_back({spec, prepared.facts.arch, device->driver(), kind_for(*device)});
   }
   const std::vector<jit::Compiled> compiled =
       compiler_().compile_all(wanted, num_compiling_threads());
@@ -131,34 +147,36 @@ Status GpuBackend::load(const Problem& problem, Blueprint* blueprint) const {
   return {};
 }
 
-Status GpuBackend::launch(const Problem& problem, const Blueprint& blueprint,
-                          const std::vector<plan::Launch>& launches, void* stream) const {
-  const Prepared& prepared = prepared_of(blueprint);
-  std::vector<device::Step> steps;
-  for (const plan::Launch& launch : launches) {
-    steps.push_back({&prepared.kernels.at(launch.kernel), &launch});
-  }
-  const device::Device* device = nullptr;
-  FA4_RETURN_IF_ERROR(devices_.find(problem.place.index, &device));
-  return device->launch(steps, stream);
+Status GpuBackend::device_of(const Problem& problem, const device::Device** device) const {
+  return devices_.find(problem.place.index, device);
 }
 
 Status GpuBackend::forward(const Problem& problem, const Blueprint& blueprint,
                            const ForwardTensors& tensors, void* workspace, void* stream) const {
   const Prepared& prepared = prepared_of(blueprint);
-  return launch(
-      problem, blueprint,
-      prepared.family->forward_launches(problem, prepared.plan, prepared.facts, tensors, workspace),
-      stream);
+  const device::Device* device = nullptr;
+  FA4_RETURN_IF_ERROR(device_of(problem, &device));
+  const std::vector<plan::Launch> launches =
+      prepared.family->forward_launches(problem, prepared.plan, prepared.facts, tensors, workspace);
+  std::vector<device::Buffer> buffers;
+  if (device->names_buffers()) {
+    buffers = forward_buffers(problem, tensors, workspace, blueprint.workspace_bytes);
+  }
+  return device->launch(steps_of(prepared, launches), buffers, stream);
 }
 
 Status GpuBackend::backward(const Problem& problem, const Blueprint& blueprint,
                             const BackwardTensors& tensors, void* workspace, void* stream) const {
   const Prepared& prepared = prepared_of(blueprint);
-  return launch(problem, blueprint,
-                prepared.family->backward_launches(problem, prepared.plan, prepared.facts, tensors,
-                                                   workspace),
-                stream);
+  const device::Device* device = nullptr;
+  FA4_RETURN_IF_ERROR(device_of(problem, &device));
+  const std::vector<plan::Launch> launches = prepared.family->backward_launches(
+      problem, prepared.plan, prepared.facts, tensors, workspace);
+  std::vector<device::Buffer> buffers;
+  if (device->names_buffers()) {
+    buffers = backward_buffers(problem, tensors, workspace, blueprint.workspace_bytes);
+  }
+  return device->launch(steps_of(prepared, launches), buffers, stream);
 }
 
 Status GpuBackend::artifact(const Problem& problem, const Blueprint& blueprint, size_t kernel,
@@ -167,10 +185,10 @@ Status GpuBackend::artifact(const Problem& problem, const Blueprint& blueprint, 
   if (kernel >= prepared.plan.kernels.size()) {
     return invalid_argument("kernel is {}; the plan has {}", kernel, prepared.plan.kernels.size());
   }
-  jit::Wanted wanted{prepared.plan.kernels[kernel], prepared.facts.arch, ""};
+  jit::Wanted wanted{prepared.plan.kernels[kernel], prepared.facts.arch, "", jit::CodeKind::Cubin};
   if (problem.place.kind == Place::Kind::Cuda) {
     const device::Device* device = nullptr;
-    FA4_RETURN_IF_ERROR(devices_.find(problem.place.index, &device));
+    FA4_RETURN_IF_ERROR(device_of(problem, &device));
     wanted.driver = device->driver();
   }
   if (kind == "source") {
@@ -201,7 +219,7 @@ Status GpuBackend::wanted_kernels(const Problem& problem, Pass pass, std::string
       continue;
     }
     for (const plan::KernelSpec& spec : family->prepare(problem, pass, facts).kernels) {
-      wanted->push_back({spec, facts.arch, ""});
+      wanted->push_back({spec, facts.arch, "", jit::CodeKind::Cubin});
     }
     return {};
   }
@@ -211,6 +229,19 @@ Status GpuBackend::wanted_kernels(const Problem& problem, Pass pass, std::string
 const GpuBackend& backend() {
   static const GpuBackend instance(families(), device::cuda_devices(), &jit::compiler);
   return instance;
+}
+
+std::span<const GpuBackend* const> emulated_backends() {
+  static const std::vector<const GpuBackend*>& list = *[] {
+    auto* made = new std::vector<const GpuBackend*>;
+    for (const char* arch : {"sm_80", "sm_86", "sm_89", "sm_90a", "sm_120"}) {
+      made->push_back(
+          new GpuBackend(families(), device::emulated_devices(*device::find_model(arch)),
+                         &jit::compiler, fmt::format("emulated:{}", arch), Place::Kind::Host));
+    }
+    return made;
+  }();
+  return list;
 }
 
 }  // namespace fa4::gpu

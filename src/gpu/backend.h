@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Backend "gpu": kernel families on a device. See README.md of this folder.
+// Backends "gpu" and "emulated:…": kernel families on a device, which is a GPU or the PTX machine. See README.md of this
+// folder.
 #pragma once
 
 #include <map>
@@ -19,10 +20,16 @@ class GpuBackend final : public Backend {
   using Families = std::span<const plan::KernelFamily* const>;  // best first
 
   // The compiler is asked for when something is to be compiled and not before.
-  GpuBackend(Families families, const device::Devices& devices, jit::Compiler& (*compiler)())
-      : families_(families), devices_(devices), compiler_(compiler) {}
+  // `tensors`: where it wants them, on CUDA devices or in host memory.
+  GpuBackend(Families families, const device::Devices& devices, jit::Compiler& (*compiler)(),
+             std::string name = "gpu", Place::Kind tensors = Place::Kind::Cuda)
+      : families_(families),
+        devices_(devices),
+        compiler_(compiler),
+        name_(std::move(name)),
+        tensors_(tensors) {}
 
-  std::string_view name() const override { return "gpu"; }
+  std::string_view name() const override { return name_; }
   std::vector<KernelInfo> kernels() const override;
   Status available() const override { return devices_.available(); }
   Status reaches(const Place& place) const override;
@@ -43,12 +50,13 @@ class GpuBackend final : public Backend {
  private:
   Status facts_of(const Place& place, plan::DeviceFacts* facts) const;
   const plan::KernelFamily* find_family(std::string_view kernel) const;
-  Status launch(const Problem& problem, const Blueprint& blueprint,
-                const std::vector<plan::Launch>& launches, void* stream) const;
+  Status device_of(const Problem& problem, const device::Device** device) const;
 
   Families families_;
   const device::Devices& devices_;
   jit::Compiler& (*compiler_)();
+  std::string name_;
+  Place::Kind tensors_;
 
   // What devices have loaded: once loaded, a kernel stays.
   mutable std::mutex mutex_;
@@ -57,5 +65,8 @@ class GpuBackend final : public Backend {
 
 // The families of this version on the GPUs of this machine.
 const GpuBackend& backend();
+
+// The same on the PTX machine, one for each architecture that it knows: "emulated:sm_80", …
+std::span<const GpuBackend* const> emulated_backends();
 
 }  // namespace fa4::gpu

@@ -9,6 +9,17 @@
 #include "jit/sha256.h"
 
 namespace fa4::jit {
+namespace {
+
+// Of keys: nothing for cubins, whose keys are older than the other kind.
+std::string kind_text(CodeKind kind) { return kind == CodeKind::Ptx ? " as PTX" : ""; }
+
+// "sm_90a" -> "compute_90a"
+std::string virtual_arch(const std::string& arch) {
+  return "compute_" + arch.substr(arch.find('_') + 1);
+}
+
+}  // namespace
 
 Compiler::Compiler(Settings settings)
     : settings_(std::move(settings)), disk_(settings_.cache_dir, settings_.cache_bytes) {
@@ -53,7 +64,7 @@ Compiled Compiler::get(const Wanted& wanted) {
   if (!failed.status.ok()) return failed;
   std::promise<Compiled> promise;
   std::shared_future<Compiled> future;
-  const std::string name = unit.key + wanted.driver;
+  const std::string name = unit.key + wanted.driver + kind_text(wanted.kind);
   {
     const std::lock_guard lock(mutex_);
     const auto found = images_.find(name);
@@ -66,7 +77,7 @@ Compiled Compiler::get(const Wanted& wanted) {
   if (future.valid()) return future.get();
   Compiled result;
   try {
-    result = find_or_compile(unit, wanted.driver);
+    result = find_or_compile(unit, wanted);
   } catch (const std::exception& exception) {  // out of memory: those who wait must hear of it
     result.status = {FA4_ERROR_INTERNAL, exception.what()};
   }
@@ -89,22 +100,25 @@ bool Compiler::find_in_packs(const Unit& unit, Image* image, Status* damage) con
   return false;
 }
 
-Compiled Compiler::find_or_compile(const Unit& unit, const std::string& driver) {
+Compiled Compiler::find_or_compile(const Unit& unit, const Wanted& wanted) {
   Compiled result;
   result.key = unit.key;
   auto image = std::make_shared<Image>();
+  image->kind = wanted.kind;
   Status damage;
-  if (!find_in_packs(unit, image.get(), &damage)) {
+  const bool may_be_packed = wanted.kind == CodeKind::Cubin;
+  if (!may_be_packed || !find_in_packs(unit, image.get(), &damage)) {
     if (!damage.ok()) say(Verbosity::Compilations, damage.message);
     NvrtcFile file;
     result.status = nvrtc_file(&file);
     if (!result.status.ok()) {
       result.status.message =
-          fmt::format("kernel {} for {} is in no pack and cannot be compiled: {}", unit.entry,
-                      unit.arch, result.status.message);
+          fmt::format("kernel {} for {} {} cannot be compiled: {}", unit.entry, unit.arch,
+                      may_be_packed ? "is in no pack and" : "as PTX", result.status.message);
       return result;
     }
-    const std::string key = Sha256().add(unit.key).add(file.identity).add(driver).hex();
+    const std::string key =
+        Sha256().add(unit.key).add(file.identity).add(wanted.driver + kind_text(wanted.kind)).hex();
     if (!disk_.find(key, image.get())) {
       result.status = compile(unit, file, image.get());
       if (!result.status.ok()) return result;
@@ -124,7 +138,9 @@ Status Compiler::compile(const Unit& unit, const NvrtcFile& file, Image* image) 
   const auto start = Clock::now();
   const Nvrtc* nvrtc = nullptr;
   FA4_RETURN_IF_ERROR(Nvrtc::open(file, &nvrtc));
-  FA4_RETURN_IF_ERROR(nvrtc->compile(unit, unit.arch, &image->code, &image->log));
+  FA4_RETURN_IF_ERROR(
+      nvrtc->compile(unit, image->kind == CodeKind::Ptx ? virtual_arch(unit.arch) : unit.arch,
+                     &image->code, &image->log));
   image->source = unit.source;
   image->resources = resources_of(image->log);
   image->origin =
@@ -158,16 +174,13 @@ std::vector<Compiled> Compiler::compile_all(std::span<const Wanted> all, unsigne
 }
 
 Status Compiler::ptx_of(const Wanted& wanted, std::string* ptx) {
-  FA4_RETURN_IF_ERROR(find_sources());
-  Unit unit;
-  FA4_RETURN_IF_ERROR(make_unit(bundle_, wanted.spec, wanted.arch, &unit));
-  NvrtcFile file;
-  FA4_RETURN_IF_ERROR(nvrtc_file(&file));
-  const Nvrtc* nvrtc = nullptr;
-  FA4_RETURN_IF_ERROR(Nvrtc::open(file, &nvrtc));
-  std::string log;
-  return nvrtc->compile(unit, "compute_" + wanted.arch.substr(wanted.arch.find('_') + 1), ptx,
-                        &log);
+  Wanted as_ptx = wanted;
+  as_ptx.kind = CodeKind::Ptx;
+  as_ptx.driver.clear();
+  const Compiled compiled = get(as_ptx);
+  FA4_RETURN_IF_ERROR(compiled.status);
+  *ptx = compiled.image->code;
+  return {};
 }
 
 Compiler& compiler() {

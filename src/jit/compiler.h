@@ -26,6 +26,7 @@ struct Wanted {
   plan::KernelSpec spec;
   std::string arch;    // "sm_90a"
   std::string driver;  // its version, or "" for a device that is not here
+  CodeKind kind = CodeKind::Cubin;
 };
 
 struct Compiled {
@@ -47,7 +48,7 @@ class Compiler {
   std::vector<Compiled> compile_all(std::span<const Wanted> all, unsigned num_threads,
                                     const Progress& progress = {});
 
-  // Compiled afresh, for the reader.
+  // As PTX, with what the compiler said of it dropped.
   Status ptx_of(const Wanted& wanted, std::string* ptx);
 
   const Settings& settings() const { return settings_; }
@@ -63,7 +64,7 @@ class Compiler {
 
  private:
   Status find_sources();
-  Compiled find_or_compile(const Unit& unit, const std::string& driver);
+  Compiled find_or_compile(const Unit& unit, const Wanted& wanted);
   bool find_in_packs(const Unit& unit, Image* image, Status* damage) const;
   Status compile(const Unit& unit, const NvrtcFile& file, Image* image);
   void say(Verbosity least, const std::string& sentence) const;

@@ -27,6 +27,10 @@ struct Entry {
   fs::file_time_type used;  // of the checksum file, which each use touches
 };
 
+const char* code_file(CodeKind kind) {
+  return kind == CodeKind::Ptx ? "/kernel.ptx" : "/kernel.cubin";
+}
+
 std::string checksum_of(const Image& image) {
   return Sha256().add(image.code).add(image.source).add(image.log).hex() + "\n";
 }
@@ -68,7 +72,7 @@ Status write_entry(const std::string& path, const Image& image) {
   fs::create_directory(path, error);
   if (error) return unsupported("{} cannot be made: {}", path, error.message());
   FA4_RETURN_IF_ERROR(write_file(path + "/kernel.cu", image.source));
-  FA4_RETURN_IF_ERROR(write_file(path + "/kernel.cubin", image.code));
+  FA4_RETURN_IF_ERROR(write_file(path + code_file(image.kind), image.code));
   FA4_RETURN_IF_ERROR(write_file(path + "/ptxas.log", image.log));
   return write_file(path + "/checksum", checksum_of(image));
 }
@@ -83,7 +87,7 @@ DiskCache::DiskCache(std::string folder, uint64_t limit_bytes)
 bool DiskCache::find(const std::string& key, Image* image) const {
   if (!enabled_) return false;
   const std::string path = folder_ + "/entries/" + key;
-  const auto code = read_file(path + "/kernel.cubin");
+  const auto code = read_file(path + code_file(image->kind));
   const auto source = read_file(path + "/kernel.cu");
   const auto log = read_file(path + "/ptxas.log");
   const auto checksum = read_file(path + "/checksum");
@@ -117,6 +121,7 @@ Status DiskCache::put(const std::string& key, const Image& image) const {
     }
     const int reason = errno;
     Image other;
+    other.kind = image.kind;
     if (find(key, &other)) break;
     if (reason != EEXIST && reason != ENOTEMPTY && reason != ENOTDIR) {
       status = unsupported("{} cannot be renamed to {}: {}", aside, place, std::strerror(reason));

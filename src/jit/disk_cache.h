@@ -3,7 +3,7 @@
 // processes may share it without a lock and one that is killed leaves nothing half done. A folder holds the
 // generated source beside the cubin, because someone will want to read it.
 //
-//   entries/KEY/kernel.cu, kernel.cubin, ptxas.log, checksum      checksum: of the three others
+//   entries/KEY/kernel.cu, kernel.cubin or kernel.ptx, ptxas.log, checksum      checksum: of the three others
 //   aside/                                                        what is being written or thrown away
 #pragma once
 
@@ -24,7 +24,7 @@ class DiskCache {
   const std::string& folder() const { return folder_; }
   uint64_t limit_bytes() const { return limit_bytes_; }
 
-  // An entry that is not what was written counts as absent; the next put() replaces it.
+  // An entry of the image's kind. One that is not what was written counts as absent; the next put() replaces it.
   bool find(const std::string& key, Image* image) const;
 
   // Then throws away the entries that were used longest ago, until 9/10 of the limit are left.

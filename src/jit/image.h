@@ -20,11 +20,14 @@ struct Resources {
 
 Resources resources_of(std::string_view ptxas_log);
 
+enum class CodeKind : uint8_t { Cubin, Ptx };
+
 struct Image {
+  CodeKind kind = CodeKind::Cubin;
   std::string entry, arch;
-  std::string code;    // a cubin
+  std::string code;
   std::string source;  // generated; empty from a pack
-  std::string log;     // of ptxas; empty from a pack
+  std::string log;     // of ptxas; empty from a pack and of PTX
   Resources resources;
   std::string origin;  // "compiled in 0.93 s by NVRTC 13.0", "disk cache", "pack FILE"
 };

@@ -11,9 +11,7 @@ namespace {
 
 // Names that the command line and the API reserve for what is to come.
 bool is_future_kernel(std::string_view name) { return name == "sm90" || name == "sm100"; }
-bool is_future_backend(std::string_view name) {
-  return name == "emulated" || name.starts_with("emulated:");
-}
+bool is_future_backend(std::string_view name) { return name.starts_with("emulated:sm_10"); }
 
 bool has_kernel(const Backend& backend, std::string_view name) {
   const auto kernels = backend.kernels();
@@ -31,8 +29,12 @@ std::vector<std::string> kernel_names(std::span<const Candidate> candidates) {
 
 Status find_backend(const Request& request, std::span<const Candidate> all,
                     std::span<const Candidate>* found) {
-  *found = all;
-  if (request.backend == "auto") return {};
+  if (request.backend == "auto") {
+    const auto end =
+        std::find_if(all.begin(), all.end(), [](const Candidate& item) { return item.emulated; });
+    *found = {all.begin(), end};
+    return {};
+  }
   std::vector<std::string_view> names;
   for (size_t i = 0; i < all.size(); ++i) {
     names.push_back(all[i].backend->name());

@@ -20,6 +20,8 @@ struct Request {
 struct Candidate {
   const Backend* backend = nullptr;
   bool judge = false;  // there to be compared with: chosen only by name
+  bool emulated =
+      false;  // chosen only by its own name, and otherwise not spoken of; behind all others
 };
 
 struct Declined {

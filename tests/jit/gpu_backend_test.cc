@@ -35,7 +35,8 @@ class RecordingDevice final : public device::Device {
     kernel->threads = spec.threads;
     return {};
   }
-  Status launch(std::span<const device::Step> steps, void* stream) const override {
+  Status launch(std::span<const device::Step> steps, std::span<const device::Buffer>,
+                void* stream) const override {
     for (const device::Step& step : steps) {
       launched.push_back({*static_cast<std::string*>(step.kernel->handle), step.launch->grid,
                           step.launch->params, stream});

@@ -62,6 +62,7 @@ Measured run_case(const CaseArguments& arguments, double min_time) {
   const bool with_backward = parse_passes(arguments.pass, false) == Passes::Backward;
   const fa4_pass pass = with_backward ? FA4_PASS_BACKWARD : FA4_PASS_FORWARD;
   const Options options = to_options(arguments.shared);
+  use_machine_options(arguments.shared);
   {
     const Inputs sizes_only = make_dense_inputs_without_data(shape, type);
     const BoundProblem problem(sizes_only, options);

@@ -13,7 +13,8 @@ void add_shared_options(CLI::App* app, SharedOptions* shared) {
   const std::string group = "Problem";
   app->add_option(
          "--backend", shared->backend,
-         "auto, gpu, cpu, reference (double precision) or plain (the textbook algorithm, rounded)")
+         "auto, gpu, cpu, reference (double precision), plain (the textbook algorithm, rounded) or "
+         "emulated:sm_80 (86, 89, 90a, 120: the GPU kernels on the PTX machine)")
       ->capture_default_str()
       ->group(group);
   app->add_option("--kernel", shared->kernel, "auto, or a name that fa4 info lists")
@@ -38,6 +39,17 @@ void add_shared_options(CLI::App* app, SharedOptions* shared) {
   app->add_option("--softcap", shared->softcap, "c of c*tanh(S/c); 0: none")->group(group);
   app->add_option("--scale", shared->scale, "default: 1/sqrt(D)")->group(group);
   app->add_option("--threads", shared->threads, "0: as many as OpenMP chooses")->group(group);
+  const std::string machine = "PTX machine (backends emulated:...)";
+  app->add_option("--policy", shared->policy,
+                  "eager, lazy, reverse, torn or random: the order of what nothing synchronises")
+      ->group(machine);
+  app->add_option("--schedule-seed", shared->schedule_seed,
+                  "of the policy; 0 when not given (--seed is that of the values)")
+      ->group(machine);
+  app->add_option("--numerics", shared->numerics, "exact or fast")->group(machine);
+  app->add_option("--machine-report", shared->machine_report,
+                  "a file to which the report of every launch is added, or - for standard error")
+      ->group(machine);
 }
 
 void add_case_options(CLI::App* app, CaseArguments* arguments) {

@@ -98,6 +98,7 @@ Exit info(const InfoArguments& arguments) {
   }
   fmt::print("\n");
   print_gpu(facts.value("gpu", Json::object()));
+  fmt::print("machine: {}\n", text_or_reason(facts.value("ptx_machine", Json::object()), "path"));
   fmt::print("backends:\n");
   for (const Json& backend : facts.value("backends", Json::array())) {
     fmt::print("  {} (chosen by {})\n", backend.value("name", ""), backend.value("chosen_by", ""));

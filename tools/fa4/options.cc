@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 
 #include "random.h"
 
@@ -84,6 +85,27 @@ Options to_options(const SharedOptions& shared) {
     options.window_right = bounds[1];
   }
   return options;
+}
+
+bool is_emulated(const std::string& backend) { return backend.starts_with("emulated:"); }
+
+void use_machine_options(const SharedOptions& shared) {
+  struct Row {
+    const char *option, *variable;
+    const std::string* value;
+  };
+  const Row rows[] = {{"--policy", "FA4_EMU_POLICY", &shared.policy},
+                      {"--schedule-seed", "FA4_EMU_SEED", &shared.schedule_seed},
+                      {"--numerics", "FA4_EMU_NUMERICS", &shared.numerics},
+                      {"--machine-report", "FA4_EMU_REPORT", &shared.machine_report}};
+  for (const Row& row : rows) {
+    if (row.value->empty()) continue;
+    if (!is_emulated(shared.backend)) {
+      bad_input("{} is an option of the backends emulated:…, but --backend is {}", row.option,
+                printable(shared.backend));
+    }
+    ::setenv(row.variable, row.value->c_str(), 1);
+  }
 }
 
 Passes parse_passes(const std::string& text, bool both_allowed) {

@@ -29,12 +29,18 @@ struct SharedOptions {
   double softcap = 0;
   double scale = std::numeric_limits<double>::quiet_NaN();
   int32_t threads = 0;
+  // Of the PTX machine, with a backend emulated:…; empty: not given.
+  std::string policy, schedule_seed, numerics, machine_report;
 };
 
 // These throw Failure with exit code 2 for text that is no shape, dtype or window.
 DenseShape parse_shape(const std::string& text);
 ElementType parse_dtype(const std::string& text);
 Options to_options(const SharedOptions& shared);
+
+bool is_emulated(const std::string& backend);
+// Hands the machine's options to the library, which reads them from the environment at every launch.
+void use_machine_options(const SharedOptions& shared);
 
 enum class Passes { Forward, Backward, Both };
 Passes parse_passes(const std::string& text, bool both_allowed);

@@ -36,7 +36,7 @@ void print_table(const Plan& plan, const std::string& name, const std::string& p
   fmt::print("backend:   {}\nkernel:    {}\nwhy:       {}\n", plan.backend(), plan.kernel(),
              plan.why());
   fmt::print("tiles:     {}\n", tiles_text(facts.value("tiles", Json::object())));
-  const bool host = facts.value("device", "cpu") == "cpu";
+  const bool host = facts.value("device", "cpu") == "cpu" && !is_emulated(plan.backend());
   fmt::print("device:    {}\n", facts.value("device", ""));
   fmt::print("grid:      {} {} {} threads\n", facts.value("grid", int64_t{0}),
              host ? "tasks on" : "blocks of", plan.threads());
@@ -61,6 +61,7 @@ Exit plan(const PlanArguments& arguments) {
       parse_dtype(arguments.shared.dtype.empty() ? "fp32" : arguments.shared.dtype);
   const bool backward = parse_passes(arguments.pass, false) == Passes::Backward;
   const Options options = to_options(arguments.shared);
+  use_machine_options(arguments.shared);
   const Inputs inputs = make_dense_inputs_without_data(shape, type);
   const BoundProblem problem(inputs, options);
   const Plan plan(problem, backward ? FA4_PASS_BACKWARD : FA4_PASS_FORWARD);

@@ -275,6 +275,7 @@ Exit run(const RunArguments& arguments) {
   }
   Inputs inputs = generated ? generate_inputs(arguments) : read_inputs(arguments.input);
   const Options options = to_options(arguments.shared);
+  use_machine_options(arguments.shared);
   if (!generated) check_agreement(arguments.shared, inputs);
   std::optional<OutputFile> output;
   if (!arguments.output.empty())

@@ -74,6 +74,9 @@ std::string repeat_options(const VerifyArguments& arguments) {
   if (!shared.device.empty()) text += " --device " + shared.device;
   if (!shared.dtype.empty()) text += " --dtype " + shared.dtype;
   if (shared.threads != 0) text += fmt::format(" --threads {}", shared.threads);
+  if (!shared.policy.empty()) text += " --policy " + shared.policy;
+  if (!shared.schedule_seed.empty()) text += " --schedule-seed " + shared.schedule_seed;
+  if (!shared.numerics.empty()) text += " --numerics " + shared.numerics;
   if (arguments.pass != "both") text += " --pass " + arguments.pass;
   if (arguments.check_threads) text += " --thread-check";
   return text;
@@ -121,7 +124,9 @@ Case make_case(const VerifyArguments& arguments, uint64_t index) {
   if (!arguments.shared.dtype.empty()) item.type = parse_dtype(arguments.shared.dtype);
   if (parse_passes(arguments.pass, true) == Passes::Forward) item.backward = item.dlse = false;
   if (arguments.check_threads) item.check_threads = true;
-  if (device_of(item.options).device_type != kDLCPU) fit_to_device(&item);
+  if (device_of(item.options).device_type != kDLCPU || is_emulated(item.options.backend)) {
+    fit_to_device(&item);
+  }
   const bool splits_keys =
       arguments.shared.backend != "reference" && arguments.shared.backend != "plain";
   if (!splits_keys) item.options.num_splits = 0;
@@ -196,6 +201,7 @@ Exit verify_shape(const VerifyArguments& arguments) {
 }  // namespace
 
 Exit verify(const VerifyArguments& arguments) {
+  use_machine_options(arguments.shared);
   if (arguments.random == 0) {
     if (arguments.shared.shape.empty())
       bad_input("verify needs --shape B,H,Hk,Sq,Sk,D[,Dv] or --random N");

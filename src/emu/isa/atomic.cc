@@ -72,9 +72,9 @@ Outcome atomic(Warp& warp, const Instr& i) {
       const T c = O == Op::Cas ? atomic_operand<T>(warp, i.c, lane) : T{};
       T result = atomic_result<T, O>(O == Op::Add ? flushed(old, flush) : old,
                                      O == Op::Add ? flushed(b, flush) : b, c);
-      if constexpr (O == Op::Add) {
+      if constexpr (O == Op::Add && std::is_floating_point_v<T>) {
         result = flushed(result, flush);
-        if constexpr (std::is_same_v<T, float>) result = canonical_nan(result);
+        if (result != result) result = nan_of<T>;
       }
       std::memcpy(at, &result, sizeof(result));
     }
@@ -90,7 +90,7 @@ Outcome atomic(Warp& warp, const Instr& i) {
 }
 
 template <bool Returns, class T>
-ExecFn exec_of(std::string_view op) {
+ExecFn atomic_exec(std::string_view op) {
   if (op == "exch") return atomic<T, Op::Exch, Returns>;
   if (op == "cas") return atomic<T, Op::Cas, Returns>;
   if (op == "add") return atomic<T, Op::Add, Returns>;
@@ -107,22 +107,22 @@ ExecFn exec_of(std::string_view op) {
 }
 
 template <bool Returns>
-ExecFn exec_of(std::string_view op, Type type) {
+ExecFn atomic_exec(std::string_view op, Type type) {
   switch (type) {
     case Type::S32:
-      return exec_of<Returns, int32_t>(op);
+      return atomic_exec<Returns, int32_t>(op);
     case Type::B32:
     case Type::U32:
-      return exec_of<Returns, uint32_t>(op);
+      return atomic_exec<Returns, uint32_t>(op);
     case Type::S64:
-      return exec_of<Returns, int64_t>(op);
+      return atomic_exec<Returns, int64_t>(op);
     case Type::B64:
     case Type::U64:
-      return exec_of<Returns, uint64_t>(op);
+      return atomic_exec<Returns, uint64_t>(op);
     case Type::F32:
-      return exec_of<Returns, float>(op);
+      return atomic_exec<Returns, float>(op);
     case Type::F64:
-      return exec_of<Returns, double>(op);
+      return atomic_exec<Returns, double>(op);
     default:
       return nullptr;
   }
@@ -145,7 +145,7 @@ Instr decode_atomic_of(Decoder& decoder, const Words& words, const ptx::Instruct
   const size_t first = returns ? 1 : 0;  // of the operands: the address
   const size_t values = op == "cas" ? 2 : 1;
   decoder.require_operands(text, first + 1 + values, first + 1 + values);
-  Instr instr{.exec = returns ? exec_of<true>(op, type) : exec_of<false>(op, type)};
+  Instr instr{.exec = returns ? atomic_exec<true>(op, type) : atomic_exec<false>(op, type)};
   if (instr.exec == nullptr) decoder.refuse("the operation has no such type");
   instr.extra = decoder.list(address_list(decoder, words, text.operands[first]));
   instr.b = decoder.row_in(text.operands[first + 1], type);

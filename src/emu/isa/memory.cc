@@ -3,6 +3,7 @@
 //
 // Cache operators and eviction hints have no effect. Memory is sequentially consistent (docs/emulator.md), so
 // .volatile, .relaxed, .acquire and .release are plain accesses at which other warps may run.
+#include <algorithm>
 #include <cstring>
 
 #include "emu/isa/address.h"
@@ -120,14 +121,15 @@ Instr decode_access(Decoder& decoder, const Words& words, const ptx::Instruction
   }
   std::vector<uint32_t> list = address_list(decoder, words, memory);
   const uint32_t bits = bits_of(type);
-  const auto register_bits = [&](const ptx::Operand& element) {
-    return element.kind == ptx::Operand::Kind::Sink ? std::max(bits, 32u) : decoder.bits(element);
+  // A register may be wider than what is loaded into it, and `_` takes anything.
+  const auto width_of = [&](const ptx::Operand& element) {
+    return element.kind == ptx::Operand::Kind::Sink ? std::max(bits, 16u) : decoder.bits(element);
   };
-  const uint32_t width = register_bits(elements.front());
+  const uint32_t width = width_of(elements.front());
   list.insert(list.end(), {static_cast<uint32_t>(elements.size()), width == 64 ? 1u : 0u,
                            width == 16 ? 1u : 0u});
   for (const ptx::Operand& element : elements) {
-    if (load && (register_bits(element) < bits || register_bits(element) != width)) {
+    if (load && (width_of(element) < bits || width_of(element) != width)) {
       decoder.refuse("a register is narrower than what is loaded into it");
     }
     list.push_back(load ? decoder.row_out(element, carrier_of(width))

@@ -44,13 +44,13 @@ Syntax syntax_of(std::string_view text) {
   return syntax;
 }
 
-struct Row {
+struct TableRow {
   const Form* form;
   Syntax syntax;
 };
 
 struct Table {
-  std::vector<Row> rows;
+  std::vector<TableRow> rows;
   std::map<std::string_view, std::vector<uint16_t>> by_opcode;
 
   Table() {
@@ -138,7 +138,7 @@ int find_form(const ptx::Instruction& text, std::string* near_miss) {
   if (rows == table().by_opcode.end()) return -1;
   size_t furthest = 0;
   for (const uint16_t index : rows->second) {
-    const Row& row = table().rows[index];
+    const TableRow& row = table().rows[index];
     size_t reached = 0;
     if (matches(row.syntax.pieces, 0, text.modifiers, 0, &reached)) return index;
     if (near_miss != nullptr && (near_miss->empty() || reached > furthest)) {

@@ -48,6 +48,7 @@ std::byte* resolve_global(Warp& warp, Space space, uint64_t address, int lane, u
 
 void report_conflict(Warp& warp, const Conflict& conflict, uint32_t offset, int lane,
                      Access access) {
+  if (conflict.kind == Conflict::Kind::None) return;
   const auto other = [&](const char* what) {
     return fmt::format("{} of warp {} at {}", what, conflict.warp,
                        warp.cta->describer->site(*static_cast<const Instr*>(conflict.site)));

@@ -14,28 +14,12 @@
 #include "emu/run/scheduler.h"
 
 namespace fa4::emu {
-namespace {
-
-constexpr std::pair<const char*, Policy> kPolicies[] = {{"eager", Policy::Eager},
-                                                        {"lazy", Policy::Lazy},
-                                                        {"reverse", Policy::Reverse},
-                                                        {"torn", Policy::Torn},
-                                                        {"random", Policy::Random}};
 
 // Memory of a module's variables, each at its alignment.
 struct VariableStorage {
   std::unique_ptr<std::byte[]> bytes;
   std::byte* begin = nullptr;
 };
-
-VariableStorage storage_of(uint64_t bytes, uint64_t alignment) {
-  VariableStorage storage;
-  const uint64_t room = std::max<uint64_t>(alignment, 16);
-  storage.bytes = std::make_unique<std::byte[]>(bytes + room);
-  const auto address = reinterpret_cast<uintptr_t>(storage.bytes.get());
-  storage.begin = storage.bytes.get() + (room - address % room) % room;
-  return storage;
-}
 
 struct LoadedModule {
   ptx::Module tree;
@@ -53,6 +37,23 @@ struct LoadedModule {
     return nullptr;
   }
 };
+
+namespace {
+
+constexpr std::pair<const char*, Policy> kPolicies[] = {{"eager", Policy::Eager},
+                                                        {"lazy", Policy::Lazy},
+                                                        {"reverse", Policy::Reverse},
+                                                        {"torn", Policy::Torn},
+                                                        {"random", Policy::Random}};
+
+VariableStorage storage_of(uint64_t bytes, uint64_t alignment) {
+  VariableStorage storage;
+  const uint64_t room = std::max<uint64_t>(alignment, 16);
+  storage.bytes = std::make_unique<std::byte[]>(bytes + room);
+  const auto address = reinterpret_cast<uintptr_t>(storage.bytes.get());
+  storage.begin = storage.bytes.get() + (room - address % room) % room;
+  return storage;
+}
 
 // A value of an element: a number as its type writes it, or the address of a symbol.
 void write_initializers(const ptx::Variable& variable, const ModuleSymbols& symbols,

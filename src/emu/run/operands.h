@@ -57,7 +57,7 @@ class Scopes {
   uint64_t shared_end_ = kReservedShared;
 };
 
-class Operands : public isa::Decoder {
+class Operands final : public isa::Decoder {
  public:
   Operands(const LoweringOptions& options, Scopes* scopes, Program* program);
 

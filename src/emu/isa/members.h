@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Instructions of a warp with a member mask (.sync): every lane waits until all lanes that its mask names, and that
+// have not exited, execute the same instruction with the same mask. Lanes with different masks form groups of their
+// own. They must be at one place of the program: lanes that come to two copies of an instruction do not meet.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <bit>
+
+#include "emu/isa/instr.h"
+#include "emu/machine/row.h"
+#include "emu/machine/warp.h"
+#include "emu/machine/warp_report.h"
+
+namespace fa4::emu::isa {
+
+// The active lanes whose mask is that of `lane`.
+inline LaneMask group_of(const Row& masks, LaneMask active, int lane) {
+  LaneMask group = 0;
+  for (int other = 0; other < kLanes; ++other) {
+    group |= static_cast<LaneMask>(masks.lane[other] == masks.lane[lane]) << other;
+  }
+  return group & active;
+}
+
+// Reports what is wrong with a group. False: lanes of it are elsewhere, and must be waited for.
+inline bool group_is_complete(Warp& warp, LaneMask group, LaneMask named) {
+  if ((group & ~named) != 0) {
+    report(
+        warp, Level::Error, "warp.mask",
+        fmt::format("lanes {:#010x} execute it with the member mask {:#010x}, which does not name "
+                    "them",
+                    group & ~named, named));
+  }
+  const LaneMask missing = named & ~group & ~warp.exited;
+  const LaneMask beside = missing & warp.splits[warp.split].mask;
+  if (beside != 0) {
+    report(warp, Level::Error, "warp.mask",
+           fmt::format(
+               "the member mask {:#010x} names lanes {:#010x}, which are here and have another "
+               "mask or a false guard",
+               named, beside));
+  }
+  return (missing & ~beside) == 0;
+}
+
+// Calls body(group, named) for each group, once all of them are complete.
+template <class Body>
+Outcome for_groups(Warp& warp, uint16_t mask_row, Body body) {
+  const Row masks = warp.rows[mask_row];  // a copy: the body may write the row
+  for (LaneMask left = warp.active; left != 0;) {
+    const int lane = std::countr_zero(left);
+    const LaneMask group = group_of(masks, warp.active, lane);
+    if (!group_is_complete(warp, group, masks.lane[lane])) {
+      warp.splits[warp.split].wait = {WaitOn::Kind::WarpBarrier, 0, 0};
+      return Outcome::Wait;
+    }
+    left &= ~group;
+  }
+  for (LaneMask left = warp.active; left != 0;) {
+    const int lane = std::countr_zero(left);
+    const LaneMask group = group_of(masks, warp.active, lane);
+    body(group, masks.lane[lane]);
+    left &= ~group;
+  }
+  return Outcome::Next;
+}
+
+inline void set_group_predicate(Warp& warp, uint16_t index, LaneMask group, LaneMask value) {
+  warp.predicates[index] = (warp.predicates[index] & ~group) | (value & group);
+}
+
+}  // namespace fa4::emu::isa

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Golden vectors: the inputs of tests/emu/golden/README.md made anew, and the pages of what a GPU answered.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fa4::emu {
+
+// Output i of splitmix64, from 0.
+uint64_t golden_word(uint64_t seed, uint64_t i);
+
+// The hash of a part of a row's outputs.
+uint64_t golden_hash(const uint32_t* values, size_t count);
+
+// The inputs of an elementwise row: all operands, one after another.
+std::vector<uint32_t> golden_inputs(const std::string& generator, uint32_t planes);
+inline constexpr uint32_t kGoldenCount = 65536;
+
+struct GoldenShape {
+  int k = 16;
+  bool half_accumulator = false;
+  bool brain = false;  // A and B are bf16
+};
+
+// Words of A, B and C: [product][register][lane].
+struct GoldenMatrices {
+  std::vector<uint32_t> a, b, c;
+};
+inline constexpr size_t kGoldenProducts = 256;
+inline constexpr size_t kGoldenDistributions = 9;
+const char* golden_distribution(size_t index);
+GoldenMatrices golden_matrices(const GoldenShape& shape, size_t distribution);
+
+// A page of tests/emu/golden; none: it has not been recorded.
+std::optional<nlohmann::json> golden_page(const std::string& name);
+
+// Where outputs differ from a row of a page: "" if they do not.
+std::string golden_difference(const nlohmann::json& row, const std::vector<uint32_t>& outputs);
+
+}  // namespace fa4::emu

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small PTX programs for the tests of the machine: a body is wrapped into an entry with one parameter, the address of
+// 32-bit words that the program may read and write.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "emu/run/machine.h"
+
+namespace fa4::emu::test {
+
+// Registers of every kind are declared; %rd1 holds the address of the words, %r1 the thread, %rd2 the address of the
+// thread's word.
+inline std::string program(const std::string& body, const std::string& outside = "") {
+  return R"(.version 9.0
+.target sm_80
+.address_size 64
+)" + outside +
+         R"(
+.visible .entry kernel(.param .u64 words)
+{
+  .reg .pred %p<16>;
+  .reg .b16 %rs<32>;
+  .reg .b32 %r<64>;
+  .reg .f32 %f<32>;
+  .reg .b64 %rd<32>;
+  ld.param.u64 %rd1, [words];
+  cvta.to.global.u64 %rd1, %rd1;
+  mov.u32 %r1, %tid.x;
+  mul.wide.u32 %rd3, %r1, 4;
+  add.s64 %rd2, %rd1, %rd3;
+)" + body +
+         R"(
+  ret;
+}
+)";
+}
+
+struct Words {
+  std::vector<uint32_t> values;
+  RunReport report;
+
+  // The codes of the reports, in their order.
+  std::vector<std::string> codes() const {
+    std::vector<std::string> codes;
+    for (const Report& one : report.reports) codes.push_back(one.code);
+    return codes;
+  }
+  bool reported(const std::string& code) const {
+    for (const Report& one : report.reports) {
+      if (one.code == code) return true;
+    }
+    return false;
+  }
+  std::string texts() const {
+    std::string texts;
+    for (const Report& one : report.reports) texts += one.code + ": " + one.text + "\n";
+    return texts;
+  }
+};
+
+struct Shape {
+  uint32_t threads = 32;
+  uint32_t blocks = 1;
+  uint32_t dynamic_shared_bytes = 0;
+};
+
+inline Words run(const std::string& text, std::vector<uint32_t> values, const Shape& shape = {},
+                 const MachineOptions& options = {}) {
+  Machine machine(options);
+  const ModuleId module = machine.load(text);
+  Words words;
+  words.values = std::move(values);
+  const auto address = reinterpret_cast<uint64_t>(words.values.data());
+  machine.memory().add({"words", address, words.values.size() * 4, true});
+  KernelLaunch launch;
+  launch.module = module;
+  launch.entry = "kernel";
+  launch.grid = {shape.blocks, 1, 1};
+  launch.block = {shape.threads, 1, 1};
+  launch.dynamic_shared_bytes = shape.dynamic_shared_bytes;
+  launch.params.resize(8);
+  std::memcpy(launch.params.data(), &address, 8);
+  words.report = machine.launch(launch);
+  return words;
+}
+
+inline constexpr Policy kAllPolicies[] = {Policy::Eager, Policy::Lazy, Policy::Reverse, Policy::Torn,
+                                          Policy::Random};
+
+}  // namespace fa4::emu::test
