@@ -2,7 +2,7 @@
 #include "emu/isa_fixture.h"
 #include "emu/isa_rounding.h"
 
-namespace fa4::emu::isa {
+namespace fa4::emu::isa::convert_test {
 namespace {
 
 __extension__ using Int = __int128;
@@ -296,4 +296,4 @@ TEST(IsaConvert, RefusesWhatIsNoForm) {
 }
 
 }  // namespace
-}  // namespace fa4::emu::isa
+}  // namespace fa4::emu::isa::convert_test

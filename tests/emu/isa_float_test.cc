@@ -2,7 +2,7 @@
 #include "emu/isa_fixture.h"
 #include "emu/isa_rounding.h"
 
-namespace fa4::emu::isa {
+namespace fa4::emu::isa::float_test {
 namespace {
 
 constexpr uint64_t kNan32 = 0x7fffffff;
@@ -206,4 +206,4 @@ TEST(IsaFloat, RefusesWhatIsNoForm) {
 }
 
 }  // namespace
-}  // namespace fa4::emu::isa
+}  // namespace fa4::emu::isa::float_test

@@ -2,7 +2,7 @@
 #include "emu/isa_fixture.h"
 #include "emu/isa_rounding.h"
 
-namespace fa4::emu::isa {
+namespace fa4::emu::isa::half_test {
 namespace {
 
 // What f16 and bf16 share, for twins in double.
@@ -202,4 +202,4 @@ TEST(IsaHalf, RefusesWhatIsNoForm) {
 }
 
 }  // namespace
-}  // namespace fa4::emu::isa
+}  // namespace fa4::emu::isa::half_test

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "emu/isa_fixture.h"
 
-namespace fa4::emu::isa {
+namespace fa4::emu::isa::integer_test {
 namespace {
 
 __extension__ using Int = __int128;
@@ -336,4 +336,4 @@ TEST(IsaInteger, RefusesWhatIsNoForm) {
 }
 
 }  // namespace
-}  // namespace fa4::emu::isa
+}  // namespace fa4::emu::isa::integer_test

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "emu/isa_fixture.h"
 
-namespace fa4::emu::isa {
+namespace fa4::emu::isa::logic_test {
 namespace {
 
 TEST(IsaLogic, WorksBitByBit) {
@@ -230,4 +230,4 @@ TEST(IsaLogic, RefusesWhatIsNoForm) {
 }
 
 }  // namespace
-}  // namespace fa4::emu::isa
+}  // namespace fa4::emu::isa::logic_test

@@ -3,7 +3,7 @@
 #include "emu/isa_fixture.h"
 #include "emu/isa_rounding.h"
 
-namespace fa4::emu::isa {
+namespace fa4::emu::isa::numeric_test {
 namespace {
 
 constexpr Rounding kRoundings[] = {Rounding::NearestEven, Rounding::Zero, Rounding::Down,
@@ -160,4 +160,4 @@ TEST(Numeric, FlushesClampsAndSaturates) {
 }
 
 }  // namespace
-}  // namespace fa4::emu::isa
+}  // namespace fa4::emu::isa::numeric_test

@@ -3,7 +3,7 @@
 #include "emu/isa_fixture.h"
 #include "emu/isa_rounding.h"
 
-namespace fa4::emu::isa {
+namespace fa4::emu::isa::special_test {
 namespace {
 
 // Units in the last place of a float, both taken as steps in the order of floats.
@@ -159,4 +159,4 @@ TEST(IsaSpecial, UpperHalvesOfDoubles) {
 }
 
 }  // namespace
-}  // namespace fa4::emu::isa
+}  // namespace fa4::emu::isa::special_test
