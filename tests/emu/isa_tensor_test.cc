@@ -170,7 +170,7 @@ TEST(TensorCore, EqualsItsTwin) {
         const GoldenMatrices all = golden_matrices(shape_of(kind), distribution);
         for (size_t at = 0; at < kGoldenProducts; at += 4) {
           Registers registers = product_of(all, kind, at);
-          function(registers.operands());
+          function(kind, registers.operands());
           for (int row = 0; row < 16; ++row) {
             for (int column = 0; column < 8; ++column) {
               const FragmentPlace place = kind.half_accumulator ? fragment_of_c16(row, column)
@@ -198,13 +198,13 @@ TEST(TensorCore, AllFormsAgree) {
         for (size_t at = 0; at < kGoldenProducts; at += 3) {
           Registers plain = product_of(all, kind, at);
           if (model == TensorModel::Fast) {
-            functions.front()(plain.operands());
+            functions.front()(kind, plain.operands());
           } else {
             tensor_exact_plain(kind, plain.operands());
           }
           for (const TensorFn function : functions) {
             Registers vector = product_of(all, kind, at);
-            function(vector.operands());
+            function(kind, vector.operands());
             for (int reg = 0; reg < kind.num_c(); ++reg) {
               for (int lane = 0; lane < kLanes; ++lane) {
                 ASSERT_EQ(vector.d[reg].lane[lane], plain.d[reg].lane[lane])
@@ -227,10 +227,10 @@ TEST(TensorCore, ResultsMayReplaceOperands) {
       const GoldenMatrices all = golden_matrices(shape_of(kind), 4);  // some go to the plain form
       for (size_t at = 0; at < 32; ++at) {
         Registers apart = product_of(all, kind, at), inside = apart;
-        tensor_function(kind)(apart.operands());
+        tensor_function(kind)(kind, apart.operands());
         TensorOperands operands = inside.operands();
         for (size_t i = 0; i < 4; ++i) operands.d[i] = &inside.c[i];
-        tensor_function(kind)(operands);
+        tensor_function(kind)(kind, operands);
         for (int reg = 0; reg < kind.num_c(); ++reg) {
           for (int lane = 0; lane < kLanes; ++lane) {
             ASSERT_EQ(apart.d[reg].lane[lane], inside.c[reg].lane[lane]) << name_of(kind);
@@ -252,7 +252,7 @@ TEST(TensorCore, OneHot) {
       registers.a[row / 8 + 2 * (k / 8)].lane[4 * (row % 8) + (k % 8) / 2] = 0x3c00u
                                                                              << (16 * (k % 2));
       registers.b[k / 8].lane[4 * column + (k % 8) / 2] = 0x4000u << (16 * (k % 2));
-      tensor_function(kind)(registers.operands());
+      tensor_function(kind)(kind, registers.operands());
       for (int reg = 0; reg < 4; ++reg) {
         for (int lane = 0; lane < kLanes; ++lane) {
           const int d_row = lane / 4 + 8 * (reg / 2), d_column = lane % 4 * 2 + reg % 2;
@@ -278,7 +278,7 @@ TEST(TensorCore, EqualsTheGpu) {
       std::vector<uint32_t> outputs;
       for (size_t at = 0; at < kGoldenProducts; ++at) {
         Registers registers = product_of(all, kind, at);
-        tensor_function(kind)(registers.operands());
+        tensor_function(kind)(kind, registers.operands());
         for (int reg = 0; reg < kind.num_c(); ++reg) {
           outputs.insert(outputs.end(), registers.d[reg].lane, registers.d[reg].lane + kLanes);
         }

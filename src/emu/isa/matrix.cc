@@ -27,8 +27,8 @@ void matrix_check_aligned(Warp& warp) {
 // A list: the rows of D, A, B and C.
 template <TensorElement kElement, bool kHalf, int kK, TensorModel kModel>
 Outcome matrix_product(Warp& warp, const Instr& i) {
-  static const TensorFn function = tensor_function({kElement, kHalf, kK, kModel});
   constexpr TensorKind kKind = {kElement, kHalf, kK, kModel};
+  static const TensorFn function = tensor_function(kKind);
   matrix_check_aligned(warp);
   const uint32_t* rows = warp.lists + i.extra;
   TensorOperands operands;
@@ -41,12 +41,12 @@ Outcome matrix_product(Warp& warp, const Instr& i) {
   take(operands.b, kKind.num_b());
   take(operands.c, kKind.num_c());
   if (warp.active == kAllLanes) {
-    function(operands);
+    function(kKind, operands);
     return Outcome::Next;
   }
   const std::array<Row*, 4> to = operands.d;
   for (size_t reg = 0; reg < 4; ++reg) operands.d[reg] = &d[reg];
-  function(operands);
+  function(kKind, operands);
   for (size_t reg = 0; reg < static_cast<size_t>(kKind.num_c()); ++reg) {
     for_each_lane(warp.active, [&](int lane) { to[reg]->lane[lane] = d[reg].lane[lane]; });
   }

@@ -38,7 +38,7 @@ struct TensorOperands {
   std::array<const Row*, 4> c{};
 };
 
-using TensorFn = void (*)(const TensorOperands&);
+using TensorFn = void (*)(const TensorKind&, const TensorOperands&);
 
 // The function that computes D, the fastest for this processor; and all that it can run, which agree.
 TensorFn tensor_function(const TensorKind& kind);

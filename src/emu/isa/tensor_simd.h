@@ -68,10 +68,10 @@ FA4_EMU_INLINE void tensor_load_half(const Int8& words, Float8& floats, Int8& ex
   }
 }
 
-template <TensorElement kElement, int kK, bool kExponents>
-FA4_EMU_INLINE void tensor_load(const TensorOperands& operands, TensorNumbers& numbers,
-                                TensorRange& range) {
-  for (size_t reg = 0; reg < kK / 4; ++reg) {
+template <TensorElement kElement, bool kExponents>
+FA4_EMU_INLINE void tensor_load(const TensorKind& kind, const TensorOperands& operands,
+                                TensorNumbers& numbers, TensorRange& range) {
+  for (size_t reg = 0; reg < static_cast<size_t>(kind.num_a()); ++reg) {
     for (size_t eight = 0; eight < kLanes / 8; ++eight) {
       Int8 words;
       std::memcpy(&words, &operands.a[reg]->lane[8 * eight], sizeof words);
@@ -81,7 +81,7 @@ FA4_EMU_INLINE void tensor_load(const TensorOperands& operands, TensorNumbers& n
                                                    numbers.a_exponent[reg][1].vector[eight], range);
     }
   }
-  for (int pair = 0; pair < kK / 2; ++pair) {
+  for (int pair = 0; pair < kind.k / 2; ++pair) {
     const uint32_t* lane = operands.b[static_cast<size_t>(pair / 4)]->lane + pair % 4;
     const auto word = [lane](int column) { return static_cast<int32_t>(lane[4 * column]); };
     const Int8 words = {word(0), word(2), word(4), word(6), word(1), word(3), word(5), word(7)};
@@ -138,9 +138,9 @@ FA4_EMU_INLINE void tensor_align_eight(const TensorNumbers& numbers, size_t row,
   }
 }
 
-// Of a step's terms, C among them.
-template <TensorElement kElement, bool kHalf, int kStep>
-FA4_EMU_INLINE void tensor_align(TensorNumbers& numbers, size_t k, Int8& bad) {
+// Of a step's terms, eights of k from `first` to `end`, and of C.
+template <TensorElement kElement, bool kHalf>
+FA4_EMU_INLINE void tensor_align(TensorNumbers& numbers, size_t first, size_t end, Int8& bad) {
   // A denormal f16 has the exponent of the smallest normal one, though as an f32 it is normal.
   constexpr int kSmallest = kHalf ? -14 : -126;
   constexpr int kBias = kElement == TensorElement::F16 ? 30 : 254;  // of a product
@@ -151,8 +151,8 @@ FA4_EMU_INLINE void tensor_align(TensorNumbers& numbers, size_t k, Int8& bad) {
     const Int8 smallest = Int8{} + kSmallest;
     const Int8 exponent = (field > smallest ? field : smallest) + kBias;
     Int8 largest = bits == 0 ? Int8{} + kTensorNone : exponent;
-    for (size_t eight = 0; eight < kStep / 8; ++eight) {
-      tensor_align_eight(numbers, row, k / 8 + eight, largest);
+    for (size_t eight = first; eight < end; ++eight) {
+      tensor_align_eight(numbers, row, eight, largest);
     }
     largest -= kBias;
     const Int8 least = Int8{} + kTensorLeast;
@@ -188,18 +188,19 @@ FA4_EMU_INLINE void tensor_add_eight(const TensorNumbers& numbers, size_t row, s
   }
 }
 
-template <bool kHalf, int kStep, int kFractionBits>
-FA4_EMU_INLINE void tensor_add(TensorNumbers& numbers, size_t k) {
+template <bool kHalf>
+FA4_EMU_INLINE void tensor_add(TensorNumbers& numbers, size_t first, size_t end,
+                               int fraction_bits) {
   for (size_t row = 0; row < 16; ++row) {
-    const Int8 field = 127 + kFractionBits - numbers.largest[row];
+    const Int8 field = 127 + fraction_bits - numbers.largest[row];
     const Float8 scale = reinterpret_cast<Float8>(field << 23);
     // A term lies below 2^27; eight of them, and C, fit.
     Int8 eight = __builtin_convertvector(numbers.sum[row] * scale, Int8);
-    tensor_add_eight(numbers, row, k / 8, scale, eight);
+    tensor_add_eight(numbers, row, first, scale, eight);
     Double8 sum = __builtin_convertvector(eight, Double8);
-    if constexpr (kStep > 8) {
+    for (size_t next = first + 1; next < end; ++next) {
       eight = Int8{};
-      tensor_add_eight(numbers, row, k / 8 + 1, scale, eight);
+      tensor_add_eight(numbers, row, next, scale, eight);
       sum += __builtin_convertvector(eight, Double8);
     }
     const Float8 unit = reinterpret_cast<Float8>((254 - field) << 23);
@@ -251,39 +252,40 @@ FA4_EMU_INLINE void tensor_store(const TensorNumbers& numbers, const TensorOpera
   }
 }
 
-template <TensorElement kElement, bool kHalf, int kK, TensorModel kModel>
-FA4_EMU_INLINE void tensor_exact(const TensorOperands& operands) {
-  constexpr int kStep = kModel == TensorModel::Ampere ? 8 : kK;
-  constexpr int kFractionBits = kModel == TensorModel::Ampere ? 24 : 25;
+template <TensorElement kElement, bool kHalf>
+void tensor_exact(const TensorKind& kind, const TensorOperands& operands) {
   TensorNumbers numbers;
   TensorRange range;
-  tensor_load<kElement, kK, true>(operands, numbers, range);
+  tensor_load<kElement, true>(kind, operands, numbers, range);
   tensor_load_c<kHalf>(operands, numbers);
   bool plain = !tensor_serves<kElement>(range);
-  for (size_t k = 0; k < kK && !plain; k += kStep) {
+  const auto eights = static_cast<size_t>(kind.k / 8);
+  const size_t step = kind.model == TensorModel::Ampere ? 1 : eights;
+  const int fraction_bits = kind.model == TensorModel::Ampere ? 24 : 25;
+  for (size_t first = 0; first < eights && !plain; first += step) {
     Int8 bad = {};
-    tensor_align<kElement, kHalf, kStep>(numbers, k, bad);
+    tensor_align<kElement, kHalf>(numbers, first, first + step, bad);
     plain = tensor_any(bad);
-    if (!plain) tensor_add<kHalf, kStep, kFractionBits>(numbers, k);
+    if (!plain) tensor_add<kHalf>(numbers, first, first + step, fraction_bits);
   }
   if (plain) {
-    tensor_exact_plain({kElement, kHalf, kK, kModel}, operands);
+    tensor_exact_plain(kind, operands);
   } else {
     tensor_store<kHalf>(numbers, operands);
   }
 }
 
 // In f32, k after k, four rows at a time.
-template <TensorElement kElement, bool kHalf, int kK>
-FA4_EMU_INLINE void tensor_fast(const TensorOperands& operands) {
+template <TensorElement kElement, bool kHalf>
+void tensor_fast(const TensorKind& kind, const TensorOperands& operands) {
   TensorNumbers numbers;
   TensorRange unused;
-  tensor_load<kElement, kK, false>(operands, numbers, unused);
+  tensor_load<kElement, false>(kind, operands, numbers, unused);
   tensor_load_c<kHalf>(operands, numbers);
   for (size_t row = 0; row < 16; row += 4) {
     Float8 sum0 = numbers.sum[row], sum1 = numbers.sum[row + 1];
     Float8 sum2 = numbers.sum[row + 2], sum3 = numbers.sum[row + 3];
-    for (size_t eight = 0; eight < kK / 8; ++eight) {
+    for (size_t eight = 0; eight < static_cast<size_t>(kind.k / 8); ++eight) {
       const size_t reg = row / 8 + 2 * eight;
       const float* low = numbers.a[reg][0].number + 4 * (row % 8);
       const float* high = numbers.a[reg][1].number + 4 * (row % 8);
@@ -313,40 +315,16 @@ FA4_EMU_INLINE void tensor_fast(const TensorOperands& operands) {
   tensor_store<kHalf>(numbers, operands);
 }
 
-template <TensorElement kElement, bool kHalf, int kK, TensorModel kModel>
-void tensor_run(const TensorOperands& operands) {
-  if constexpr (kModel == TensorModel::Fast) {
-    tensor_fast<kElement, kHalf, kK>(operands);
-  } else {
-    tensor_exact<kElement, kHalf, kK, kModel>(operands);
-  }
-}
-
-template <TensorElement kElement, bool kHalf, int kK>
-TensorFn tensor_pick(TensorModel model) {
-  switch (model) {
-    case TensorModel::Fast:
-      return tensor_run<kElement, kHalf, kK, TensorModel::Fast>;
-    case TensorModel::Ampere:
-      return tensor_run<kElement, kHalf, kK, TensorModel::Ampere>;
-    case TensorModel::Hopper:
-      break;
-  }
-  return tensor_run<kElement, kHalf, kK, TensorModel::Hopper>;
+template <TensorElement kElement, bool kHalf>
+TensorFn tensor_pick(const TensorKind& kind) {
+  return kind.model == TensorModel::Fast ? tensor_fast<kElement, kHalf>
+                                         : tensor_exact<kElement, kHalf>;
 }
 
 TensorFn tensor_function(const TensorKind& kind) {
-  const bool wide = kind.k == 16;
-  if (kind.element == TensorElement::BF16) {
-    return wide ? tensor_pick<TensorElement::BF16, false, 16>(kind.model)
-                : tensor_pick<TensorElement::BF16, false, 8>(kind.model);
-  }
-  if (kind.half_accumulator) {
-    return wide ? tensor_pick<TensorElement::F16, true, 16>(kind.model)
-                : tensor_pick<TensorElement::F16, true, 8>(kind.model);
-  }
-  return wide ? tensor_pick<TensorElement::F16, false, 16>(kind.model)
-              : tensor_pick<TensorElement::F16, false, 8>(kind.model);
+  if (kind.element == TensorElement::BF16) return tensor_pick<TensorElement::BF16, false>(kind);
+  return kind.half_accumulator ? tensor_pick<TensorElement::F16, true>(kind)
+                               : tensor_pick<TensorElement::F16, false>(kind);
 }
 
 }  // namespace FA4_EMU_TARGET

@@ -17,7 +17,7 @@
 
 namespace fa4::emu {
 
-// Says where an instruction stands: "line 523: cp.async.cg.shared.global [%r1], [%rd2], 16; (source line 41)".
+// Says where an instruction stands: "line 523: cp.async.cg.shared.global [%r1], [%rd2], 16; (async.h:17, called at copy.h:61)".
 class Describer {
  public:
   virtual ~Describer() = default;

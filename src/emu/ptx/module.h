@@ -24,6 +24,8 @@ struct SourceLine {
   uint32_t file = 0;
   uint32_t line = 0;
   uint32_t column = 0;
+  uint32_t caller_file = 0;  // where the function was inlined; 0: it was not
+  uint32_t caller_line = 0;
 };
 
 struct Operand {

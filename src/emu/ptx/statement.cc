@@ -87,6 +87,7 @@ Directive Parser::location() {
   source_.file = read("the number of a file");
   source_.line = read("a line");
   source_.column = read("a column");
+  source_.caller_file = source_.caller_line = 0;
   if (at(',') && after_.text == "function_name") {
     take();
     take();
@@ -95,8 +96,8 @@ Directive Parser::location() {
     expect(',', "the label of a function's name");
     if (now_.text != "inlined_at") unexpected("inlined_at");
     take();
-    read("the number of a file");
-    read("a line");
+    source_.caller_file = read("the number of a file");
+    source_.caller_line = read("a line");
     read("a column");
   }
   return {text_since(first), first.place};

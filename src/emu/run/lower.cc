@@ -127,15 +127,24 @@ std::string Program::site(const Instr& instr) const {
   const ptx::Instruction& text = *lines.at(instr.line);
   std::string site = fmt::format("line {}: {}", text.place.line, ptx::print(text));
   if (text.source.line != 0) {
-    site += fmt::format(" (source file {}, line {})", text.source.file, text.source.line);
+    const auto place = [&](uint32_t file, uint32_t line) {
+      const std::string_view name = file < module->files.size() ? module->files[file] : "";
+      return fmt::format("{}:{}", name.substr(name.find_last_of('/') + 1), line);
+    };
+    site += fmt::format(" ({}", place(text.source.file, text.source.line));
+    if (text.source.caller_line != 0) {
+      site += fmt::format(", called at {}", place(text.source.caller_file, text.source.caller_line));
+    }
+    site += ")";
   }
   return site;
 }
 
-Program lower(const ptx::Module&, const ptx::Function& function, const ModuleSymbols& symbols,
+Program lower(const ptx::Module& module, const ptx::Function& function, const ModuleSymbols& symbols,
               const LoweringOptions& options) {
   Program program;
   program.entry = function.name;
+  program.module = &module;
   read_directives(function, &program);
   Scopes scopes;
   for (const auto& [name, symbol] : symbols.globals) scopes.add_symbol(0, name, symbol);

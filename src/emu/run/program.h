@@ -68,6 +68,7 @@ struct Program : Describer {
   std::vector<Instr> code;
   std::vector<uint32_t> lists;
   std::vector<const ptx::Instruction*> lines;  // by Instr::line
+  const ptx::Module* module = nullptr;         // that they belong to
   std::vector<ConstantRow> constants;
   std::vector<SpecialRow> specials;
   uint32_t num_rows = 0;
