@@ -159,6 +159,7 @@ class EmulatedBackend : public Emu {
   void SetUp() override {
     Emu::SetUp();
     if (IsSkipped()) return;
+    ::setenv("FA4_VERBOSE", "0", 1);
     if (fa4("info").out.find("nvrtc:   none") != std::string::npos) {
       GTEST_SKIP() << "needs NVRTC, which was not found (make puts it under build/)";
     }
