@@ -114,8 +114,10 @@ typedef struct fa4_problem {
   int64_t max_seq_q;
   int64_t max_seq_k;
 
-  const char* backend; /* null or "auto"; "gpu", "cpu", "reference", "plain": a name is a command */
-  const char* kernel;  /* null or "auto"; a kernel's name as fa4_info() lists them: a command too */
+  const char*
+      backend; /* null or "auto"; "gpu", "cpu", "reference", "plain", "emulated:sm_80" (the GPU kernels on the
+                          PTX machine, tensors in host memory): a name is a command */
+  const char* kernel; /* null or "auto"; a kernel's name as fa4_info() lists them: a command too */
   const char*
       device; /* null: the tensors' device; "cpu", "cuda:1", or an architecture that is not here,
                           "sm_120": then the plan can be printed and its kernels looked at, but not run */

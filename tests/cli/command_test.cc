@@ -22,7 +22,7 @@ std::vector<std::string> lines_of(const std::string& text) {
 }
 
 TEST_F(Command, HelpTeachesAndIsRight) {
-  for (const char* verb : {"", "info ", "plan ", "run ", "verify ", "bench ", "compare "}) {
+  for (const char* verb : {"", "info ", "plan ", "run ", "verify ", "bench ", "compare ", "emu "}) {
     const Answer answer = fa4(std::string(verb) + "--help");
     EXPECT_EQ(answer.exit, 0) << verb;
     EXPECT_NE(answer.out.find("Example"), std::string::npos) << verb;

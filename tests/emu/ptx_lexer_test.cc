@@ -8,12 +8,12 @@
 namespace fa4::emu::ptx {
 namespace {
 
-using Kind = Token::Kind;
+using TokenKind = Token::Kind;
 
 std::vector<Token> tokens_of(std::string_view text) {
   Lexer lexer(text);
   std::vector<Token> all;
-  for (Token token = lexer.next(); token.kind != Kind::End; token = lexer.next()) {
+  for (Token token = lexer.next(); token.kind != TokenKind::End; token = lexer.next()) {
     all.push_back(token);
   }
   return all;
@@ -48,8 +48,8 @@ TEST(PtxLexer, NamesBeginWithPercentDollarAndUnderscore) {
   const std::vector<Token> all = tokens_of("%p1 $L__BB0_2 _ZN3fa4E _ %a$ a$b %tid.x x:");
   EXPECT_EQ(texts_of("%p1 $L__BB0_2 _ZN3fa4E _ %a$ a$b %tid.x x:"),
             (Texts{"%p1", "$L__BB0_2", "_ZN3fa4E", "_", "%a$", "a$b", "%tid", ".x", "x", ":"}));
-  EXPECT_EQ(all[0].kind, Kind::Word);
-  EXPECT_EQ(all[7].kind, Kind::Dotted);
+  EXPECT_EQ(all[0].kind, TokenKind::Word);
+  EXPECT_EQ(all[7].kind, TokenKind::Dotted);
   EXPECT_EQ(all[9].mark, ':');
 }
 
@@ -59,7 +59,7 @@ TEST(PtxLexer, IntegersHaveFourBases) {
   const uint64_t values[] = {0, 17, 15, 31, 255, 5, 1, 7, 0, ~uint64_t{0}, ~uint64_t{0}};
   ASSERT_EQ(all.size(), std::size(values));
   for (size_t i = 0; i < all.size(); ++i) {
-    EXPECT_EQ(all[i].kind, Kind::Integer) << all[i].text;
+    EXPECT_EQ(all[i].kind, TokenKind::Integer) << all[i].text;
     EXPECT_EQ(all[i].bits, values[i]) << all[i].text;
   }
 }
@@ -68,13 +68,13 @@ TEST(PtxLexer, FloatsAreBitsOrDecimal) {
   const std::vector<Token> all =
       tokens_of("0f3F800000 0FbF800000 0d3FF0000000000000 1.5 2. 1e3 25.0E-2 1.0e+2");
   ASSERT_EQ(all.size(), 8u);
-  EXPECT_EQ(all[0].kind, Kind::Float32);
+  EXPECT_EQ(all[0].kind, TokenKind::Float32);
   EXPECT_EQ(all[0].bits, 0x3F800000u);
   EXPECT_EQ(all[1].bits, 0xBF800000u);
-  EXPECT_EQ(all[2].kind, Kind::Float64);
+  EXPECT_EQ(all[2].kind, TokenKind::Float64);
   const double values[] = {1.0, 1.5, 2.0, 1000.0, 0.25, 100.0};
   for (size_t i = 2; i < all.size(); ++i) {
-    EXPECT_EQ(all[i].kind, Kind::Float64) << all[i].text;
+    EXPECT_EQ(all[i].kind, TokenKind::Float64) << all[i].text;
     EXPECT_EQ(std::bit_cast<double>(all[i].bits), values[i - 2]) << all[i].text;
   }
 }

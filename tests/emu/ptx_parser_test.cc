@@ -5,7 +5,7 @@
 namespace fa4::emu::ptx {
 namespace {
 
-using Kind = Operand::Kind;
+using OperandKind = Operand::Kind;
 
 Instruction instruction_of(const Module& module, size_t index = 0) {
   return statement_at<Instruction>(module, index);
@@ -55,15 +55,15 @@ TEST(PtxParser, VariablesKeepAllThatIsSaidOfThem) {
   EXPECT_FALSE(smem.initialized);
   const auto& c = item_at<Variable>(module, 2);
   EXPECT_EQ(c.vector, 4u);
-  EXPECT_EQ(c.values[0].kind, Kind::Float32);
-  EXPECT_EQ(c.values[2].kind, Kind::Float64);
+  EXPECT_EQ(c.values[0].kind, OperandKind::Float32);
+  EXPECT_EQ(c.values[2].kind, OperandKind::Float64);
   EXPECT_EQ(c.values[2].bits, 0xC004000000000000u);
-  EXPECT_EQ(c.values[3].kind, Kind::Integer);
+  EXPECT_EQ(c.values[3].kind, OperandKind::Integer);
   EXPECT_EQ(item_at<Variable>(module, 3).attributes, (std::vector<std::string_view>{"managed"}));
   EXPECT_EQ(item_at<Variable>(module, 4).values[0].bits, static_cast<uint64_t>(-7));
   EXPECT_EQ(item_at<Variable>(module, 4).attributes, (std::vector<std::string_view>{"managed"}));
   const Initializer p = item_at<Variable>(module, 5).values[0];
-  EXPECT_EQ(p.kind, Kind::Name);
+  EXPECT_EQ(p.kind, OperandKind::Name);
   EXPECT_EQ(p.symbol, "a");
   EXPECT_TRUE(p.generic);
   EXPECT_EQ(p.offset, 8);
@@ -144,45 +144,45 @@ TEST(PtxParser, InstructionsHaveGuardOpcodeModifiersOperands) {
   EXPECT_EQ(mma.place.line, 5u);
   EXPECT_EQ(mma.place.column, 7u);
   ASSERT_EQ(mma.operands.size(), 4u);
-  EXPECT_EQ(mma.operands[0].kind, Kind::Vector);
+  EXPECT_EQ(mma.operands[0].kind, OperandKind::Vector);
   EXPECT_EQ(mma.operands[0].parts[0].name, "%f1");
-  EXPECT_EQ(mma.operands[0].parts[1].kind, Kind::Sink);
+  EXPECT_EQ(mma.operands[0].parts[1].kind, OperandKind::Sink);
   EXPECT_EQ(mma.operands[0].place.line, 6u);
-  EXPECT_EQ(mma.operands[3].kind, Kind::Integer);
+  EXPECT_EQ(mma.operands[3].kind, OperandKind::Integer);
   EXPECT_EQ(static_cast<int64_t>(mma.operands[3].bits), -5);
   EXPECT_TRUE(instruction_of(module, 1).operands.empty());
 }
 
 struct OperandCase {
   const char* text;
-  Kind kind;
+  OperandKind kind;
   const char* printed;
 };
 
 TEST(PtxParser, OperandsOfEveryShape) {
   const OperandCase cases[] = {
-      {"%r1", Kind::Name, "%r1"},
-      {"%cluster_ctaid.x", Kind::Name, "%cluster_ctaid.x"},
-      {"%r1.b0", Kind::Name, "%r1.b0"},
-      {"symbol + 8", Kind::Name, "symbol+8"},
-      {"symbol+-8", Kind::Name, "symbol+-8"},
-      {"0x7fffffff", Kind::Integer, "2147483647"},
-      {"-0x8000000000000000", Kind::Integer, "-9223372036854775808"},
-      {"18446744073709551615", Kind::Integer, "-1"},
-      {"0f00000000", Kind::Float32, "0f00000000"},
-      {"-0f3f800000", Kind::Float32, "0fBF800000"},
-      {"-1.5", Kind::Float64, "0dBFF8000000000000"},
-      {"{%r1,5,_}", Kind::Vector, "{%r1, 5, _}"},
-      {"[%rd1]", Kind::Address, "[%rd1]"},
-      {"[%rd1+-160]", Kind::Address, "[%rd1+-160]"},
-      {"[%rd1+-160+4]", Kind::Address, "[%rd1+-156]"},
-      {"[16]", Kind::Address, "[16]"},
-      {"[map, {%r1, 0}]", Kind::Address, "[map, {%r1, 0}]"},
-      {"%r1|%p1", Kind::Pair, "%r1|%p1"},
-      {"_|%p1", Kind::Pair, "_|%p1"},
-      {"!%p1", Kind::Not, "!%p1"},
-      {"-%r1", Kind::Negated, "-%r1"},
-      {"_", Kind::Sink, "_"},
+      {"%r1", OperandKind::Name, "%r1"},
+      {"%cluster_ctaid.x", OperandKind::Name, "%cluster_ctaid.x"},
+      {"%r1.b0", OperandKind::Name, "%r1.b0"},
+      {"symbol + 8", OperandKind::Name, "symbol+8"},
+      {"symbol+-8", OperandKind::Name, "symbol+-8"},
+      {"0x7fffffff", OperandKind::Integer, "2147483647"},
+      {"-0x8000000000000000", OperandKind::Integer, "-9223372036854775808"},
+      {"18446744073709551615", OperandKind::Integer, "-1"},
+      {"0f00000000", OperandKind::Float32, "0f00000000"},
+      {"-0f3f800000", OperandKind::Float32, "0fBF800000"},
+      {"-1.5", OperandKind::Float64, "0dBFF8000000000000"},
+      {"{%r1,5,_}", OperandKind::Vector, "{%r1, 5, _}"},
+      {"[%rd1]", OperandKind::Address, "[%rd1]"},
+      {"[%rd1+-160]", OperandKind::Address, "[%rd1+-160]"},
+      {"[%rd1+-160+4]", OperandKind::Address, "[%rd1+-156]"},
+      {"[16]", OperandKind::Address, "[16]"},
+      {"[map, {%r1, 0}]", OperandKind::Address, "[map, {%r1, 0}]"},
+      {"%r1|%p1", OperandKind::Pair, "%r1|%p1"},
+      {"_|%p1", OperandKind::Pair, "_|%p1"},
+      {"!%p1", OperandKind::Not, "!%p1"},
+      {"-%r1", OperandKind::Negated, "-%r1"},
+      {"_", OperandKind::Sink, "_"},
   };
   for (const OperandCase& one : cases) {
     const Module module = parse(entry_of(std::string("op.x ") + one.text + ";"));
@@ -199,7 +199,7 @@ TEST(PtxParser, AddressesHaveTheirBaseFirst) {
   ASSERT_EQ(address.parts.size(), 2u);
   EXPECT_EQ(address.parts[0].name, "%rd1");
   EXPECT_EQ(address.parts[0].offset, -8);
-  EXPECT_EQ(address.parts[1].kind, Kind::Vector);
+  EXPECT_EQ(address.parts[1].kind, OperandKind::Vector);
 }
 
 TEST(PtxParser, CallsHaveLists) {
@@ -207,7 +207,7 @@ TEST(PtxParser, CallsHaveLists) {
       entry_of("call.uni (retval0), vprintf, (param0, 5);\ncall (), %rd1, (), proto;\ncall g;"));
   const Instruction first = instruction_of(module);
   ASSERT_EQ(first.operands.size(), 3u);
-  EXPECT_EQ(first.operands[0].kind, Kind::List);
+  EXPECT_EQ(first.operands[0].kind, OperandKind::List);
   EXPECT_EQ(first.operands[1].name, "vprintf");
   EXPECT_EQ(first.operands[2].parts.size(), 2u);
   EXPECT_EQ(print(first), "call.uni (retval0), vprintf, (param0, 5)");
@@ -243,7 +243,7 @@ TEST(PtxParser, InstructionsKnowTheirSourceLine) {
   ret;
   .loc 1 25 3
   ret;
-  .loc	2 113 7, function_name $L__info_string0+4, inlined_at 1 5 3
+  .loc  2 113 7, function_name $L__info_string0+4, inlined_at 1 5 3
   ret;
 }
 .entry g() { ret; }

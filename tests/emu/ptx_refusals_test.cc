@@ -111,7 +111,9 @@ TEST(PtxRefusals, StatementsSayWhatTheyWant) {
       {"mov {};", "line 5, column 6: expected an operand, found '}'"},
       {"mov {%r1;", "line 5, column 9: expected ',' or '}' after an operand, found ';'"},
       {"ld [{%r1}];", "line 5, column 5: expected a name or a number after '[', found '{'"},
-      {"ld [%r1*4];", "line 5, column 8: no word, number or mark of PTX begins with '*'"},
+      {"ld [%r1*4];",
+       "line 5, column 8: the operator '*': constant expressions are not read, "
+       "only their values are"},
       {"ld [%r1 4];", "line 5, column 9: expected '+', ',' or ']' in an address, found '4'"},
       {"ld [%r1-4];", "line 5, column 8: expected '+', ',' or ']' in an address, found '-'"},
       {"ret;;",

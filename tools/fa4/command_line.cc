@@ -207,6 +207,38 @@ void add_dump(CLI::App* app, Action* action) {
   verb->callback([=] { *action = [=] { return dump(*arguments); }; });
 }
 
+void add_emu(CLI::App* app, Action* action) {
+  auto arguments = std::make_shared<EmuArguments>();
+  CLI::App* verb = app->add_subcommand("emu", "Run a kernel's PTX on the PTX machine, with no GPU");
+  verb->add_option("FILE.ptx", arguments->ptx, "what NVRTC or nvcc --ptx gives")->required();
+  verb->add_option("--launch", arguments->launch,
+                   "SPEC.json: entry, grid, block, parameters, buffers, outputs")
+      ->required();
+  verb->add_option("-o,--output", arguments->output, "where the outputs go, as safetensors");
+  verb->add_option("--policy", arguments->policy, "eager, lazy, reverse, torn or random")
+      ->capture_default_str();
+  verb->add_option("--seed", arguments->seed, "of the policy")->capture_default_str();
+  verb->add_option("--numerics", arguments->numerics, "exact or fast")->capture_default_str();
+  verb->add_option("--arch", arguments->arch, "sm_80, sm_86, sm_89, sm_90a or sm_120")
+      ->capture_default_str();
+  verb->add_option("--threads", arguments->threads, "0: as many as there are processors");
+  verb->add_option("--max-instructions", arguments->max_instructions,
+                   "of all warps together, after which the run is stopped; 0: 2^40");
+  verb->footer(
+      "SPEC.json, for a kernel scale(float* x, float factor, unsigned count):\n"
+      "  {\"entry\": \"scale\", \"grid\": [2], \"block\": [128],\n"
+      "   \"params\": [{\"offset\": 0, \"buffer\": \"x\"},\n"
+      "              {\"offset\": 8, \"type\": \"f32\", \"value\": 2},\n"
+      "              {\"offset\": 12, \"type\": \"u32\", \"value\": 200}],\n"
+      "   \"buffers\": {\"x\": {\"fill\": {\"dtype\": \"f32\", \"shape\": [200], \"random\": 1}}},\n"
+      "   \"outputs\": [\"x\"]}\n"
+      "docs/emulator.md says all of it. Prints what the machine reports, then instructions by unit and by form.\n"
+      "Example:\n"
+      "  fa4 emu scale.ptx --launch scale.json -o out.safetensors --policy lazy\n"
+      "Exit code 0: no errors; 1: errors were reported; 2: a bad file.");
+  verb->callback([=] { *action = [=] { return emu(*arguments); }; });
+}
+
 bool has_verb(CLI::App& app, const std::string& name) {
   const auto verbs = app.get_subcommands([](CLI::App*) { return true; });
   return std::any_of(verbs.begin(), verbs.end(),
@@ -238,6 +270,7 @@ int parse_command_line(int argc, char** argv, Action* action) {
   add_compare(&app, action);
   add_pack(&app, action);
   add_dump(&app, action);
+  add_emu(&app, action);
   try {
     app.parse(argc, argv);
     return static_cast<int>(Exit::Right);

@@ -58,6 +58,20 @@ void InputFile::read(int64_t offset, std::span<std::byte> to) const {
   }
 }
 
+std::string read_text_file(const std::string& path, int64_t most_bytes) {
+  try {
+    const InputFile file(path);
+    if (file.size() > most_bytes) {
+      bad_input("it has {} bytes; at most {} are read", file.size(), most_bytes);
+    }
+    std::string text(static_cast<size_t>(file.size()), '\0');
+    file.read(0, std::as_writable_bytes(std::span(text)));
+    return text;
+  } catch (const Failure& failure) {
+    throw Failure(failure.exit(), fmt::format("{}: {}", path, failure.what()));
+  }
+}
+
 OutputFile::OutputFile(const std::string& path) : path_(resolved(path)) {
   struct stat facts {};
   if (::stat(path_.c_str(), &facts) == 0) {

@@ -24,6 +24,9 @@ class InputFile {
   int64_t size_ = 0;
 };
 
+// A whole file of at most so many bytes; a Failure names the file.
+std::string read_text_file(const std::string& path, int64_t most_bytes);
+
 // Written beside its place and renamed into it by commit(); without that, nothing is left behind.
 class OutputFile {
  public:

@@ -66,6 +66,13 @@ struct DumpArguments {
   std::string folder = ".";
 };
 
+struct EmuArguments {
+  std::string ptx, launch, output;
+  std::string policy = "eager", numerics = "exact", arch = "sm_80";
+  uint64_t seed = 0, max_instructions = 0;
+  uint32_t threads = 0;
+};
+
 Exit info(const InfoArguments& arguments);
 Exit plan(const PlanArguments& arguments);
 Exit run(const RunArguments& arguments);
@@ -74,5 +81,6 @@ Exit bench(const BenchArguments& arguments);
 Exit compare(const CompareArguments& arguments);
 Exit pack(const PackArguments& arguments);
 Exit dump(const DumpArguments& arguments);
+Exit emu(const EmuArguments& arguments);
 
 }  // namespace fa4::cli

@@ -3,22 +3,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "emu/host/error.h"
 
 namespace fa4::emu::host {
 namespace {
-
-std::string indented(const std::string& text) {
-  std::string result;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    result += "  " + text.substr(at, end - at) + "\n";
-    at = end + 1;
-  }
-  return result;
-}
 
 const fa4emu_report& checked(const fa4emu_report* report, size_t index, size_t count,
                              const char* what) {
@@ -38,9 +26,9 @@ std::string text_of(const RunReport& report, const std::string& entry) {
                                  report.finished ? "finished" : "stopped before its end",
                                  report.num_errors, report.warp_instructions);
   for (const Report& item : report.reports) {
-    text += fmt::format("{} {}, {}\n{}", item.level == Level::Error ? "error" : "warning",
-                        item.code, item.count == 1 ? "once" : fmt::format("{} times", item.count),
-                        indented(item.text));
+    text += fmt::format("{}\n  code  {}, {}{}\n", item.text, item.code,
+                        item.level == Level::Error ? "an error" : "a warning",
+                        item.count == 1 ? "" : fmt::format(", {} times", item.count));
   }
   if (report.num_lost > 0) {
     text += fmt::format("{} reports more are not shown\n", report.num_lost);

@@ -117,6 +117,11 @@ Token Lexer::next() {
     token.kind = Token::Kind::Mark;
     token.mark = c;
     ++at_;
+  } else if (c != '\0' && std::strchr("*/~?&^", c) != nullptr) {
+    throw SyntaxError(token.place,
+                      fmt::format("the operator '{}': constant expressions are not read, "
+                                  "only their values are",
+                                  c));
   } else if (c > ' ' && c < '\x7f') {
     throw SyntaxError(token.place,
                       fmt::format("no word, number or mark of PTX begins with '{}'", c));

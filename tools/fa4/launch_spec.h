@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPEC.json of fa4 emu: which entry is launched, how, and on what. docs/emulator.md describes it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tensor.h"
+
+namespace fa4::cli {
+
+struct SpecBuffer {
+  std::string name;
+  Tensor tensor;
+  bool writable = true;
+};
+
+// Bytes of the parameters: those of a value, or the address of a buffer.
+struct SpecParam {
+  uint64_t offset = 0;
+  std::vector<std::byte> bytes;  // of a value
+  std::string buffer;            // empty: a value
+  int64_t byte_offset = 0;       // from the buffer's first byte
+
+  uint64_t size() const { return buffer.empty() ? bytes.size() : sizeof(uint64_t); }
+};
+
+struct LaunchSpec {
+  std::string entry;
+  std::array<uint32_t, 3> grid = {1, 1, 1}, block = {1, 1, 1}, cluster = {1, 1, 1};
+  uint32_t dynamic_shared_bytes = 0;
+  std::vector<SpecParam> params;  // by offset
+  std::vector<SpecBuffer> buffers;
+  std::vector<std::string> outputs;
+
+  SpecBuffer* find(const std::string& name);
+};
+
+// Throws Failure with exit code 2 and one sentence for whatever a file may hold. Files that it names are looked for
+// from its own folder.
+LaunchSpec read_launch_spec(const std::string& path);
+
+// The parameters as an entry of that many bytes takes them; bytes that none of them sets are 0.
+std::vector<std::byte> param_bytes_of(LaunchSpec& spec, uint32_t entry_bytes);
+
+}  // namespace fa4::cli
