@@ -312,6 +312,36 @@ TEST(IsaInteger, CarriesThrough128Bits) {
   }
 }
 
+// The carry in alone may carry out: all ones and a carry.
+TEST(IsaInteger, CarryComesInAndGoesOut) {
+  std::mt19937_64 random(9);
+  OneWarp one;
+  for (int round = 0; round < 200; ++round) {
+    std::array<std::array<uint64_t, 3>, kLanes> in{};
+    for (int lane = 0; lane < kLanes; ++lane) {
+      for (int k = 0; k < 3; ++k) {
+        in[lane][k] = random() % 2 == 0 ? 0xffffffff * (random() % 2) : any_value(random, 32);
+        one.set("%r" + std::to_string(k), lane, in[lane][k]);
+      }
+    }
+    const auto expect = [&](const char* text, auto wide) {
+      const LaneMask before = one.warp.carry = static_cast<LaneMask>(random());
+      one.run(text);
+      for (int lane = 0; lane < kLanes; ++lane) {
+        const Int expected = wide(in[lane], Int{before >> lane & 1});
+        EXPECT_EQ(one.get("%r3", lane), low32(expected)) << text;
+        EXPECT_EQ(has_lane(one.warp.carry, lane), (expected >> 32 & 1) != 0) << text;
+      }
+    };
+    expect("addc.cc.u32 %r3, %r0, %r1", [](auto& x, Int c) { return Int{x[0]} + x[1] + c; });
+    expect("subc.cc.s32 %r3, %r0, %r1", [](auto& x, Int c) { return Int{x[0]} - x[1] - c; });
+    expect("madc.lo.cc.u32 %r3, %r0, %r1, %r2",
+           [](auto& x, Int c) { return (Int{x[0]} * x[1] & 0xffffffff) + x[2] + c; });
+    expect("madc.hi.cc.s32 %r3, %r0, %r1, %r2",
+           [](auto& x, Int c) { return Int{low32(Int{s32(x[0])} * s32(x[1]) >> 32)} + x[2] + c; });
+  }
+}
+
 TEST(IsaInteger, CarryOfInactiveLanesStays) {
   OneWarp one;
   for (int lane = 0; lane < kLanes; ++lane) {

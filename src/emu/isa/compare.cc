@@ -2,10 +2,31 @@
 // setp and set: their operands, and the rows of 32 and 64 bits.
 #include "emu/isa/compare.h"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 namespace fa4::emu::isa {
 namespace {
 
-// The Combine of the modifiers; its predicate, the last operand, goes to Instr::c.
+constexpr std::pair<std::string_view, Compare> kCompareNames[] = {
+    {"eq", Compare::Eq},   {"ne", Compare::Ne},   {"lt", Compare::Lt},   {"le", Compare::Le},
+    {"gt", Compare::Gt},   {"ge", Compare::Ge},   {"lo", Compare::Lt},   {"ls", Compare::Le},
+    {"hi", Compare::Gt},   {"hs", Compare::Ge},   {"equ", Compare::Equ}, {"neu", Compare::Neu},
+    {"ltu", Compare::Ltu}, {"leu", Compare::Leu}, {"gtu", Compare::Gtu}, {"geu", Compare::Geu},
+    {"num", Compare::Num}, {"nan", Compare::Nan},
+};
+
+// The comparison is the first modifier of every form.
+uint32_t compare_code(Decoder& decoder, const Words& words) {
+  const auto* const found = std::find_if(
+      std::begin(kCompareNames), std::end(kCompareNames),
+      [&](const auto& known) { return !words.all().empty() && known.first == words.all()[0]; });
+  if (found == std::end(kCompareNames)) decoder.refuse("the first modifier must be a comparison");
+  return static_cast<uint32_t>(found->second) << kCompareShift;
+}
+
+// The Combine of the modifiers, beside the comparison; its predicate, the last operand, goes to Instr::c.
 uint32_t compare_combine(Decoder& decoder, const Words& words, const ptx::Instruction& text,
                          Instr& instr) {
   const Combine combine = words.has("and")   ? Combine::And
@@ -15,10 +36,60 @@ uint32_t compare_combine(Decoder& decoder, const Words& words, const ptx::Instru
   const size_t count = combine == Combine::Alone ? 3 : 4;
   decoder.require_operands(text, count, count);
   if (combine != Combine::Alone) instr.c = encode(decoder.predicate_in(text.operands[3]));
-  return static_cast<uint32_t>(combine) << kCombineShift;
+  return compare_code(decoder, words) | static_cast<uint32_t>(combine) << kCombineShift;
+}
+
+template <Compare C, class T>
+LaneMask compare_all(const T* a, const T* b) {
+  return lanes_where([&](int lane) { return holds<C>(a[lane], b[lane]); });
 }
 
 }  // namespace
+
+template <class T>
+LaneMask compare_lanes(const T* a, const T* b, Compare compare) {
+  switch (compare) {
+    case Compare::Eq:
+      return compare_all<Compare::Eq>(a, b);
+    case Compare::Ne:
+      return compare_all<Compare::Ne>(a, b);
+    case Compare::Lt:
+      return compare_all<Compare::Lt>(a, b);
+    case Compare::Le:
+      return compare_all<Compare::Le>(a, b);
+    case Compare::Gt:
+      return compare_all<Compare::Gt>(a, b);
+    case Compare::Ge:
+      return compare_all<Compare::Ge>(a, b);
+    // The same with a NaN taken for true: the opposite of the opposite.
+    case Compare::Equ:
+      return ~compare_all<Compare::Ne>(a, b);
+    case Compare::Neu:
+      return ~compare_all<Compare::Eq>(a, b);
+    case Compare::Ltu:
+      return ~compare_all<Compare::Ge>(a, b);
+    case Compare::Leu:
+      return ~compare_all<Compare::Gt>(a, b);
+    case Compare::Gtu:
+      return ~compare_all<Compare::Le>(a, b);
+    case Compare::Geu:
+      return ~compare_all<Compare::Lt>(a, b);
+    case Compare::Num:
+      return compare_all<Compare::Num>(a, b);
+    case Compare::Nan:
+      return ~compare_all<Compare::Num>(a, b);
+  }
+  return 0;
+}
+
+template LaneMask compare_lanes<int16_t>(const int16_t*, const int16_t*, Compare);
+template LaneMask compare_lanes<uint16_t>(const uint16_t*, const uint16_t*, Compare);
+template LaneMask compare_lanes<int32_t>(const int32_t*, const int32_t*, Compare);
+template LaneMask compare_lanes<uint32_t>(const uint32_t*, const uint32_t*, Compare);
+template LaneMask compare_lanes<int64_t>(const int64_t*, const int64_t*, Compare);
+template LaneMask compare_lanes<uint64_t>(const uint64_t*, const uint64_t*, Compare);
+template LaneMask compare_lanes<float>(const float*, const float*, Compare);
+template LaneMask compare_lanes<double>(const double*, const double*, Compare);
 
 Instr compare_setp(Decoder& decoder, const Words& words, const ptx::Instruction& text, Type type,
                    ExecFn exec) {

@@ -25,15 +25,56 @@ inline LaneMask combined(LaneMask mask, Combine combine, LaneMask with) {
   return mask;
 }
 
-// Instr::c is the predicate that is combined. Instr::extra: from this bit up a Combine; below it, for setp, the second
-// predicate that is written (kNever: none), and for set, the word that stands for true.
+// Instr::c is the predicate that is combined. Instr::extra: from kCompareShift up a Compare, below it a Combine, and in the
+// low 16 bits, for setp, the second predicate that is written (kNever: none), for set, the word that stands for true.
 inline constexpr uint32_t kCombineShift = 16;
+inline constexpr uint32_t kCompareShift = 24;
 
-inline Combine combine_of(const Instr& i) { return static_cast<Combine>(i.extra >> kCombineShift); }
+inline Combine combine_of(const Instr& i) {
+  return static_cast<Combine>(i.extra >> kCombineShift & 0xff);
+}
+inline Compare compare_of(const Instr& i) { return static_cast<Compare>(i.extra >> kCompareShift); }
 
 // The mask that is combined, read before anything is written.
 inline LaneMask combine_with(const Warp& warp, const Instr& i) {
   return combine_of(i) == Combine::Alone ? 0 : read_predicate(warp, i.c);
+}
+
+// The lanes where a comparison holds between two values. Of float and double, and the integers of 16 to 64 bits.
+template <class T>
+LaneMask compare_lanes(const T* a, const T* b, Compare compare);
+
+// Compares what load(row, lane) gives for both operands.
+template <class T, class Load>
+LaneMask compare_operands(const Instr& i, Load load) {
+  T a[kLanes], b[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) {
+    a[lane] = load(i.a, lane);
+    b[lane] = load(i.b, lane);
+  }
+  return compare_lanes<T>(a, b, compare_of(i));
+}
+
+template <bool kFtz, class T>
+auto comparable_of(T x) {
+  if constexpr (kFtz) {
+    return flush_comparable(x);
+  } else {
+    return comparable(x);
+  }
+}
+template <class T, bool kFtz>
+LaneMask compare_mask(const Warp& warp, const Instr& i) {
+  return compare_operands<decltype(comparable(T{}))>(
+      i, [&](uint16_t row, int lane) { return comparable_of<kFtz>(read<T>(warp, row, lane)); });
+}
+// Of the halves of pairs.
+template <class E, bool kFtz, bool kHigh>
+LaneMask compare_half_mask(const Warp& warp, const Instr& i) {
+  return compare_operands<float>(i, [&](uint16_t row, int lane) {
+    const auto pair = read<Pair<E>>(warp, row, lane);
+    return comparable_of<kFtz>(kHigh ? pair.high() : pair.low());
+  });
 }
 
 inline void write_pair(Warp& warp, const Instr& i, LaneMask first, LaneMask second) {
@@ -46,24 +87,18 @@ inline void write_pair(Warp& warp, const Instr& i, LaneMask first, LaneMask seco
 }
 
 // p|q: the comparison and its opposite.
-template <class T, bool (*F)(T, T)>
+template <class T, bool kFtz>
 Outcome exec_setp(Warp& warp, const Instr& i) {
-  const LaneMask mask =
-      lanes_where([&](int lane) { return F(read<T>(warp, i.a, lane), read<T>(warp, i.b, lane)); });
+  const LaneMask mask = compare_mask<T, kFtz>(warp, i);
   write_pair(warp, i, mask, ~mask);
   return Outcome::Next;
 }
 
 // p|q of pairs: the low halves and the high halves.
-template <class E, bool (*F)(E, E)>
+template <class E, bool kFtz>
 Outcome exec_setp_pair(Warp& warp, const Instr& i) {
-  const LaneMask low = lanes_where([&](int lane) {
-    return F(read<Pair<E>>(warp, i.a, lane).low(), read<Pair<E>>(warp, i.b, lane).low());
-  });
-  const LaneMask high = lanes_where([&](int lane) {
-    return F(read<Pair<E>>(warp, i.a, lane).high(), read<Pair<E>>(warp, i.b, lane).high());
-  });
-  write_pair(warp, i, low, high);
+  write_pair(warp, i, compare_half_mask<E, kFtz, false>(warp, i),
+             compare_half_mask<E, kFtz, true>(warp, i));
   return Outcome::Next;
 }
 
@@ -86,69 +121,30 @@ inline uint32_t set_word(const Instr& i) {
   return 0xffffffff;
 }
 
-template <class T, bool (*F)(T, T)>
+template <class T, bool kFtz>
 Outcome exec_set(Warp& warp, const Instr& i) {
-  const LaneMask mask =
-      lanes_where([&](int lane) { return F(read<T>(warp, i.a, lane), read<T>(warp, i.b, lane)); });
-  const LaneMask result = combined(mask, combine_of(i), combine_with(warp, i));
+  const LaneMask result =
+      combined(compare_mask<T, kFtz>(warp, i), combine_of(i), combine_with(warp, i));
   const uint32_t word = set_word(i);
   Row& d = warp.rows[i.dst];
   for_active(warp, [&](int lane) { d.lane[lane] = has_lane(result, lane) ? word : 0; });
   return Outcome::Next;
 }
 
-template <class E, bool (*F)(E, E)>
+template <class E, bool kFtz>
 Outcome exec_set_pair(Warp& warp, const Instr& i) {
   const LaneMask with = combine_with(warp, i);
-  const LaneMask low = lanes_where([&](int lane) {
-    return F(read<Pair<E>>(warp, i.a, lane).low(), read<Pair<E>>(warp, i.b, lane).low());
-  });
-  const LaneMask high = lanes_where([&](int lane) {
-    return F(read<Pair<E>>(warp, i.a, lane).high(), read<Pair<E>>(warp, i.b, lane).high());
-  });
-  const LaneMask low_result = combined(low, combine_of(i), with);
-  const LaneMask high_result = combined(high, combine_of(i), with);
+  const LaneMask low = combined(compare_half_mask<E, kFtz, false>(warp, i), combine_of(i), with);
+  const LaneMask high = combined(compare_half_mask<E, kFtz, true>(warp, i), combine_of(i), with);
   const uint32_t word = set_word(i) & 0xffff;
   Row& d = warp.rows[i.dst];
   for_active(warp, [&](int lane) {
-    d.lane[lane] =
-        (has_lane(high_result, lane) ? word << 16 : 0) | (has_lane(low_result, lane) ? word : 0);
+    d.lane[lane] = (has_lane(high, lane) ? word << 16 : 0) | (has_lane(low, lane) ? word : 0);
   });
   return Outcome::Next;
 }
 
-// ---- decoding ---------------------------------------------------------------------------------------------
-
-template <Compare C>
-struct CompareConstant {
-  static constexpr Compare value = C;
-};
-
-// Calls f with the comparison among the modifiers as a constant; those of floating-point numbers if kFloat.
-template <bool kFloat, class F>
-ExecFn with_compare(const Words& words, F f) {
-  const auto has = [&](std::string_view a, std::string_view b) {
-    return words.has(a) || words.has(b);
-  };
-  if (words.has("eq")) return f(CompareConstant<Compare::Eq>{});
-  if (words.has("ne")) return f(CompareConstant<Compare::Ne>{});
-  if (has("lt", "lo")) return f(CompareConstant<Compare::Lt>{});
-  if (has("le", "ls")) return f(CompareConstant<Compare::Le>{});
-  if (has("gt", "hi")) return f(CompareConstant<Compare::Gt>{});
-  if constexpr (kFloat) {
-    if (words.has("equ")) return f(CompareConstant<Compare::Equ>{});
-    if (words.has("neu")) return f(CompareConstant<Compare::Neu>{});
-    if (words.has("ltu")) return f(CompareConstant<Compare::Ltu>{});
-    if (words.has("leu")) return f(CompareConstant<Compare::Leu>{});
-    if (words.has("gtu")) return f(CompareConstant<Compare::Gtu>{});
-    if (words.has("geu")) return f(CompareConstant<Compare::Geu>{});
-    if (words.has("num")) return f(CompareConstant<Compare::Num>{});
-    if (words.has("nan")) return f(CompareConstant<Compare::Nan>{});
-  }
-  return f(CompareConstant<Compare::Ge>{});  // ge, hs
-}
-
-// The operands of setp and set, whose types are those of the text's form.
+// The operands of setp and set, both of one type.
 Instr compare_setp(Decoder& decoder, const Words& words, const ptx::Instruction& text, Type type,
                    ExecFn exec);
 Instr compare_set(Decoder& decoder, const Words& words, const ptx::Instruction& text, Type type,

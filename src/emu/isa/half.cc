@@ -141,12 +141,9 @@ Instr decode_half_minmax(Decoder& d, const Words& words, const ptx::Instruction&
 template <bool kSet>
 ExecFn half_compare_exec(const Words& words) {
   const bool pair = half_is_pair(words.types().back());
-  return half_choose(words, [&words, pair]<class E, bool kFtz>() {
-    return with_compare<true>(words, [pair](auto compare) -> ExecFn {
-      constexpr auto kHolds = &holds<E, decltype(compare)::value, kFtz>;
-      if constexpr (kSet) return pair ? exec_set_pair<E, kHolds> : exec_set<E, kHolds>;
-      return pair ? exec_setp_pair<E, kHolds> : exec_setp<E, kHolds>;
-    });
+  return half_choose(words, [pair]<class E, bool kFtz>() -> ExecFn {
+    if constexpr (kSet) return pair ? exec_set_pair<E, kFtz> : exec_set<E, kFtz>;
+    return pair ? exec_setp_pair<E, kFtz> : exec_setp<E, kFtz>;
   });
 }
 Instr decode_half_setp(Decoder& d, const Words& words, const ptx::Instruction& text) {

@@ -145,25 +145,13 @@ Instr decode_prmt(Decoder& d, const Words& words, const ptx::Instruction& text) 
 template <bool kSet>
 ExecFn logic_compare_exec(const Words& words, Type type) {
   if (type == Type::F32) {
-    return with_compare<true>(words, [&](auto compare) -> ExecFn {
-      constexpr auto kHolds = &holds<float, decltype(compare)::value, false>;
-      constexpr auto kFlushed = &holds<float, decltype(compare)::value, true>;
-      if (words.has("ftz")) return kSet ? exec_set<float, kFlushed> : exec_setp<float, kFlushed>;
-      return kSet ? exec_set<float, kHolds> : exec_setp<float, kHolds>;
-    });
+    if (words.has("ftz")) return kSet ? exec_set<float, true> : exec_setp<float, true>;
+    return kSet ? exec_set<float, false> : exec_setp<float, false>;
   }
-  if (type == Type::F64) {
-    return with_compare<true>(words, [](auto compare) -> ExecFn {
-      constexpr auto kHolds = &holds<double, decltype(compare)::value>;
-      return kSet ? exec_set<double, kHolds> : exec_setp<double, kHolds>;
-    });
-  }
-  return with_integer(type, [&words](auto zero) {
+  if (type == Type::F64) return kSet ? exec_set<double, false> : exec_setp<double, false>;
+  return with_integer(type, [](auto zero) -> ExecFn {
     using T = decltype(zero);
-    return with_compare<false>(words, [](auto compare) -> ExecFn {
-      constexpr auto kHolds = &holds<T, decltype(compare)::value>;
-      return kSet ? exec_set<T, kHolds> : exec_setp<T, kHolds>;
-    });
+    return kSet ? exec_set<T, false> : exec_setp<T, false>;
   });
 }
 
