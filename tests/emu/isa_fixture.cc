@@ -2,8 +2,8 @@
 #include "emu/isa_fixture.h"
 
 #include <bit>
-#include <cmath>
 #include <cctype>
+#include <cmath>
 #include <cstdlib>
 
 namespace fa4::emu::isa {
@@ -231,8 +231,8 @@ void expect_lanes(std::string_view text, const Twin& twin) {
       const uint64_t expected = has_lane(active, lane) ? twin(in[lane].data()) : before[lane];
       const uint64_t got = one.get(output, lane);
       ASSERT_EQ(got, expected) << text << std::hex << ", inputs " << in[lane][0] << ' '
-                               << in[lane][1] << ' ' << in[lane][2] << ", lane " << lane
-                               << " of " << active << ": " << got << " for " << expected;
+                               << in[lane][1] << ' ' << in[lane][2] << ", lane " << lane << " of "
+                               << active << ": " << got << " for " << expected;
     }
   }
 }

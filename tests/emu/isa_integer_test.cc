@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "emu/isa_fixture.h"
 
-namespace fa4::emu::isa {
+namespace fa4::emu::isa::integer_test {
 namespace {
 
 __extension__ using Int = __int128;
@@ -40,14 +40,16 @@ TEST(IsaInteger, ResultMayBeAnOperand) {
 
 TEST(IsaInteger, MultipliesInEveryWidth) {
   expect_lanes("mul.lo.u16 %h1, %h2, %h3", [](auto* in) { return low16(Int{in[0]} * in[1]); });
-  expect_lanes("mul.hi.u16 %h1, %h2, %h3", [](auto* in) { return low16(Int{in[0]} * in[1] >> 16); });
+  expect_lanes("mul.hi.u16 %h1, %h2, %h3",
+               [](auto* in) { return low16(Int{in[0]} * in[1] >> 16); });
   expect_lanes("mul.hi.s16 %h1, %h2, %h3",
                [](auto* in) { return low16(Int{s16(in[0])} * s16(in[1]) >> 16); });
   expect_lanes("mul.wide.s16 %r1, %h2, %h3",
                [](auto* in) { return low32(Int{s16(in[0])} * s16(in[1])); });
   expect_lanes("mul.wide.u16 %r1, %h2, %h3", [](auto* in) { return low32(Int{in[0]} * in[1]); });
   expect_lanes("mul.lo.s32 %r1, %r2, %r3", [](auto* in) { return low32(Int{in[0]} * in[1]); });
-  expect_lanes("mul.hi.u32 %r1, %r2, %r3", [](auto* in) { return low32(Int{in[0]} * in[1] >> 32); });
+  expect_lanes("mul.hi.u32 %r1, %r2, %r3",
+               [](auto* in) { return low32(Int{in[0]} * in[1] >> 32); });
   expect_lanes("mul.hi.s32 %r1, %r2, %r3",
                [](auto* in) { return low32(Int{s32(in[0])} * s32(in[1]) >> 32); });
   expect_lanes("mul.wide.u32 %d1, %r2, %r3", [](auto* in) { return low64(Int{in[0]} * in[1]); });
@@ -67,9 +69,8 @@ TEST(IsaInteger, MultipliesAndAdds) {
                [](auto* in) { return low32(Int{in[0]} * in[1] + in[2]); });
   expect_lanes("mad.hi.s32 %r1, %r2, %r3, %r4",
                [](auto* in) { return low32((Int{s32(in[0])} * s32(in[1]) >> 32) + in[2]); });
-  expect_lanes("mad.hi.sat.s32 %r1, %r2, %r3, %r4", [](auto* in) {
-    return clamp32((Int{s32(in[0])} * s32(in[1]) >> 32) + s32(in[2]));
-  });
+  expect_lanes("mad.hi.sat.s32 %r1, %r2, %r3, %r4",
+               [](auto* in) { return clamp32((Int{s32(in[0])} * s32(in[1]) >> 32) + s32(in[2])); });
   expect_lanes("mad.wide.s32 %d1, %r2, %r3, %d4",
                [](auto* in) { return low64(Int{s32(in[0])} * s32(in[1])) + in[2]; });
   expect_lanes("mad.wide.u16 %r1, %h2, %h3, %r4",
@@ -88,9 +89,8 @@ TEST(IsaInteger, MultipliesAndAdds) {
     const Int difference = Int{s32(in[0])} - s32(in[1]);
     return low32((difference < 0 ? -difference : difference) + in[2]);
   });
-  expect_lanes("sad.u64 %d1, %d2, %d3, %d4", [](auto* in) {
-    return (in[0] > in[1] ? in[0] - in[1] : in[1] - in[0]) + in[2];
-  });
+  expect_lanes("sad.u64 %d1, %d2, %d3, %d4",
+               [](auto* in) { return (in[0] > in[1] ? in[0] - in[1] : in[1] - in[0]) + in[2]; });
 }
 
 TEST(IsaInteger, DividesAndGivesOnesForADivisorOfZero) {
@@ -112,18 +112,21 @@ TEST(IsaInteger, DividesAndGivesOnesForADivisorOfZero) {
   });
   expect_lanes("rem.u64 %d1, %d2, %d3",
                [](auto* in) { return in[1] == 0 ? ~uint64_t{0} : in[0] % in[1]; });
-  expect_lanes("div.s16 %h1, %h2, %h3", [](auto* in) {
-    return in[1] == 0 ? 0xffff : low16(Int{s16(in[0])} / s16(in[1]));
-  });
+  expect_lanes("div.s16 %h1, %h2, %h3",
+               [](auto* in) { return in[1] == 0 ? 0xffff : low16(Int{s16(in[0])} / s16(in[1])); });
 }
 
 TEST(IsaInteger, TakesExtremesAndSigns) {
-  expect_lanes("min.s32 %r1, %r2, %r3", [](auto* in) { return low32(std::min(s32(in[0]), s32(in[1]))); });
-  expect_lanes("max.s16 %h1, %h2, %h3", [](auto* in) { return low16(std::max(s16(in[0]), s16(in[1]))); });
+  expect_lanes("min.s32 %r1, %r2, %r3",
+               [](auto* in) { return low32(std::min(s32(in[0]), s32(in[1]))); });
+  expect_lanes("max.s16 %h1, %h2, %h3",
+               [](auto* in) { return low16(std::max(s16(in[0]), s16(in[1]))); });
   expect_lanes("min.u64 %d1, %d2, %d3", [](auto* in) { return std::min(in[0], in[1]); });
-  expect_lanes("max.s64 %d1, %d2, %d3", [](auto* in) { return low64(std::max(s64(in[0]), s64(in[1]))); });
-  expect_lanes("max.relu.s32 %r1, %r2, %r3",
-               [](auto* in) { return low32(std::max({s32(in[0]), s32(in[1]), int64_t{0}})); });
+  expect_lanes("max.s64 %d1, %d2, %d3",
+               [](auto* in) { return low64(std::max(s64(in[0]), s64(in[1]))); });
+  expect_lanes("max.relu.s32 %r1, %r2, %r3", [](auto* in) {
+    return low32(std::max({s32(in[0]), s32(in[1]), int64_t{0}}));
+  });
   expect_lanes("min.relu.s16x2 %r1, %r2, %r3", [](auto* in) {
     const auto one = [](uint64_t a, uint64_t b) {
       return low16(std::max(std::min(s16(a), s16(b)), int64_t{0}));
@@ -133,7 +136,8 @@ TEST(IsaInteger, TakesExtremesAndSigns) {
   expect_lanes("max.u16x2 %r1, %r2, %r3", [](auto* in) {
     return std::max(in[0] & 0xffff, in[1] & 0xffff) | std::max(in[0] >> 16, in[1] >> 16) << 16;
   });
-  expect_lanes("abs.s32 %r1, %r2", [](auto* in) { return low32(s32(in[0]) < 0 ? -Int{s32(in[0])} : s32(in[0])); });
+  expect_lanes("abs.s32 %r1, %r2",
+               [](auto* in) { return low32(s32(in[0]) < 0 ? -Int{s32(in[0])} : s32(in[0])); });
   expect_lanes("neg.s16 %h1, %h2", [](auto* in) { return low16(-Int{s16(in[0])}); });
   expect_lanes("neg.s64 %d1, %d2", [](auto* in) { return ~in[0] + 1; });
 }
@@ -186,7 +190,8 @@ uint64_t field(uint64_t a, uint64_t position, uint64_t length, int width, bool i
   position &= 0xff;
   length &= 0xff;
   const uint64_t top = static_cast<uint64_t>(width) - 1;
-  const bool sign = is_signed && length != 0 && (a >> std::min(position + length - 1, top) & 1) != 0;
+  const bool sign =
+      is_signed && length != 0 && (a >> std::min(position + length - 1, top) & 1) != 0;
   uint64_t result = 0;
   for (uint64_t k = 0; k <= top; ++k) {
     const bool bit = k < length && position + k <= top ? (a >> (position + k) & 1) != 0 : sign;
@@ -196,11 +201,15 @@ uint64_t field(uint64_t a, uint64_t position, uint64_t length, int width, bool i
 }
 
 TEST(IsaInteger, ExtractsAndInsertsFields) {
-  expect_lanes("bfe.u32 %r1, %r2, %r3, %r4", [](auto* in) { return field(in[0], in[1], in[2], 32, false); });
-  expect_lanes("bfe.s32 %r1, %r2, %r3, %r4", [](auto* in) { return field(in[0], in[1], in[2], 32, true); });
+  expect_lanes("bfe.u32 %r1, %r2, %r3, %r4",
+               [](auto* in) { return field(in[0], in[1], in[2], 32, false); });
+  expect_lanes("bfe.s32 %r1, %r2, %r3, %r4",
+               [](auto* in) { return field(in[0], in[1], in[2], 32, true); });
   expect_lanes("bfe.s32 %r1, %r2, 8, 8", [](auto* in) { return field(in[0], 8, 8, 32, true); });
-  expect_lanes("bfe.u64 %d1, %d2, %r3, %r4", [](auto* in) { return field(in[0], in[1], in[2], 64, false); });
-  expect_lanes("bfe.s64 %d1, %d2, %r3, %r4", [](auto* in) { return field(in[0], in[1], in[2], 64, true); });
+  expect_lanes("bfe.u64 %d1, %d2, %r3, %r4",
+               [](auto* in) { return field(in[0], in[1], in[2], 64, false); });
+  expect_lanes("bfe.s64 %d1, %d2, %r3, %r4",
+               [](auto* in) { return field(in[0], in[1], in[2], 64, true); });
   const auto insert = [](const uint64_t* in, uint64_t width) {
     uint64_t result = in[1];
     const uint64_t position = in[2] & 0xff;
@@ -227,9 +236,12 @@ TEST(IsaInteger, ExtendsAndMasks) {
     }
     return result;
   };
-  expect_lanes("szext.clamp.u32 %r1, %r2, %r3", [=](auto* in) { return extended(in[0], in[1], false, false); });
-  expect_lanes("szext.clamp.s32 %r1, %r2, %r3", [=](auto* in) { return extended(in[0], in[1], false, true); });
-  expect_lanes("szext.wrap.s32 %r1, %r2, %r3", [=](auto* in) { return extended(in[0], in[1], true, true); });
+  expect_lanes("szext.clamp.u32 %r1, %r2, %r3",
+               [=](auto* in) { return extended(in[0], in[1], false, false); });
+  expect_lanes("szext.clamp.s32 %r1, %r2, %r3",
+               [=](auto* in) { return extended(in[0], in[1], false, true); });
+  expect_lanes("szext.wrap.s32 %r1, %r2, %r3",
+               [=](auto* in) { return extended(in[0], in[1], true, true); });
   const auto mask = [](uint64_t position, uint64_t width) {
     uint64_t result = 0;
     for (uint64_t k = 0; k < 32; ++k) {
@@ -238,7 +250,8 @@ TEST(IsaInteger, ExtendsAndMasks) {
     return result;
   };
   expect_lanes("bmsk.clamp.b32 %r1, %r2, %r3", [=](auto* in) { return mask(in[0], in[1]); });
-  expect_lanes("bmsk.wrap.b32 %r1, %r2, %r3", [=](auto* in) { return mask(in[0] % 32, in[1] % 32); });
+  expect_lanes("bmsk.wrap.b32 %r1, %r2, %r3",
+               [=](auto* in) { return mask(in[0] % 32, in[1] % 32); });
 }
 
 TEST(IsaInteger, AddsProductsOfBytes) {
@@ -250,10 +263,12 @@ TEST(IsaInteger, AddsProductsOfBytes) {
     return low32(sum);
   });
   expect_lanes("dp2a.hi.s32.u32 %r1, %r2, %r3, %r4", [](auto* in) {
-    return low32(Int{s16(in[0])} * (in[1] >> 16 & 0xff) + Int{s16(in[0] >> 16)} * (in[1] >> 24) + in[2]);
+    return low32(Int{s16(in[0])} * (in[1] >> 16 & 0xff) + Int{s16(in[0] >> 16)} * (in[1] >> 24) +
+                 in[2]);
   });
   expect_lanes("dp2a.lo.u32.u32 %r1, %r2, %r3, %r4", [](auto* in) {
-    return low32(Int{in[0] & 0xffff} * (in[1] & 0xff) + Int{in[0] >> 16} * (in[1] >> 8 & 0xff) + in[2]);
+    return low32(Int{in[0] & 0xffff} * (in[1] & 0xff) + Int{in[0] >> 16} * (in[1] >> 8 & 0xff) +
+                 in[2]);
   });
 }
 
@@ -321,4 +336,4 @@ TEST(IsaInteger, RefusesWhatIsNoForm) {
 }
 
 }  // namespace
-}  // namespace fa4::emu::isa
+}  // namespace fa4::emu::isa::integer_test

@@ -82,7 +82,7 @@ double value_of(uint32_t bits, const TensorKind& kind) {
 
 // The exponent of a value in a format whose smallest normal number is 2^least.
 int exponent_of(double value, int least) {
-  return value == 0 ? -126 : std::max(std::ilogb(value), least);
+  return value == 0 ? -133 : std::max(std::ilogb(value), least);
 }
 
 uint32_t twin_f32(double sum) {
@@ -93,7 +93,7 @@ uint32_t twin_f32(double sum) {
   auto rounded = static_cast<float>(sum);
   if (std::fabs(static_cast<double>(rounded)) > std::fabs(sum))
     rounded = std::nextafter(rounded, 0.0f);
-  return rounded == 0 ? (sum < 0 ? 0x80000000 : 0) : std::bit_cast<uint32_t>(rounded);
+  return rounded == 0 ? 0 : std::bit_cast<uint32_t>(rounded);
 }
 
 uint32_t twin_f16(double sum) {
@@ -103,7 +103,7 @@ uint32_t twin_f16(double sum) {
   if (magnitude >= 65520) return sign | 0x7c00;
   const int last = exponent_of(magnitude == 0 ? 1 : magnitude, -14) - 10;
   const auto units = static_cast<uint32_t>(std::nearbyint(std::ldexp(magnitude, -last)));
-  return magnitude == 0 ? sign : sign | ((static_cast<uint32_t>(last + 24) << 10) + units);
+  return units == 0 ? 0 : sign | ((static_cast<uint32_t>(last + 24) << 10) + units);
 }
 
 // One step of a model, by its definition.

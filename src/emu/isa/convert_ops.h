@@ -80,10 +80,44 @@ D convert_integer_to_float(S x, ConvertOptions options) {
   return options.sat ? saturate_number(result) : result;
 }
 
+// A NaN between f64 and another format: its sign, what fits of its payload, quiet.
+template <class D, class S>
+D convert_nan(S x) {
+  using From = Format<S>;
+  using To = Format<D>;
+  const uint64_t bits = std::bit_cast<typename From::Bits>(x);
+  const uint64_t sign = bits >> (From::kExponentBits + From::kFractionBits) & 1;
+  const uint64_t payload = bits << (63 - From::kFractionBits) << 1 >> (64 - To::kFractionBits);
+  const uint64_t exponent_and_quiet = ((uint64_t{2} << To::kExponentBits) - 1)
+                                      << (To::kFractionBits - 1);
+  return std::bit_cast<D>(static_cast<typename To::Bits>(
+      sign << (To::kExponentBits + To::kFractionBits) | exponent_and_quiet | payload));
+}
+
+// Of a NaN, cvt.rna.tf32 keeps the upper bits, which may be infinity's; one less with .satfinite.
+inline Tf32 convert_tf32_nan(float x, ConvertOptions options) {
+  const uint32_t bits = std::bit_cast<uint32_t>(x) & ~uint32_t{0x1fff};
+  return {options.finite ? bits - 0x2000 : bits};
+}
+
 template <class D, class S>
 D convert_float(S x, ConvertOptions options) {
   auto value = host_value(x);
-  if constexpr (std::is_same_v<S, float>) {
+  const bool nan = value != value;
+  if constexpr (std::is_same_v<D, S>) {
+    if (nan && !options.ftz && !options.sat) return x;  // cvt.f32.f32: a move
+  }
+  if constexpr (std::is_same_v<D, double> != std::is_same_v<S, double>) {
+    if (nan && !options.sat) {
+      return convert_nan<D>(std::is_same_v<S, float> && options.ftz ? nan_of<S> : x);
+    }
+  }
+  if constexpr (std::is_same_v<D, Tf32>) {
+    if (nan && options.rounding == Rounding::NearestAway) return convert_tf32_nan(x, options);
+    if (nan) return {Format<Tf32>::kNan};
+  }
+  // A result of 16 bits is rounded from the number as it is, .ftz or not.
+  if constexpr (std::is_same_v<S, float> && sizeof(D) > 2) {
     if (options.ftz) value = flush(value);
   }
   if (options.relu) value = value <= 0 ? 0 : value;
@@ -104,6 +138,9 @@ S convert_to_whole(S x, ConvertOptions options) {
   auto value = host_value(x);
   if constexpr (std::is_same_v<S, float>) {
     if (options.ftz) value = flush(value);
+  }
+  if constexpr (std::is_same_v<S, double>) {
+    if (value != value && !options.sat) return quiet(value);
   }
   const auto whole = round_to_integral(value, options.rounding);
   const S result = round_double<S>(static_cast<double>(whole), Rounding::NearestEven);

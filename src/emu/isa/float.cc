@@ -10,11 +10,6 @@ namespace {
 
 enum class Operation : uint8_t { Add, Sub, Mul, Fma, Div, Rcp, Sqrt };
 
-template <class T>
-T canonical_of(T x) {
-  return x == x ? x : nan_of<T>;
-}
-
 // The operands of an operation are flushed, its result is flushed and saturated. f64 has neither.
 template <class T, bool kFtz>
 T float_in(T x) {
@@ -22,45 +17,50 @@ T float_in(T x) {
   return x;
 }
 template <class T, bool kFtz, bool kSat>
-T float_out(T x) {
+T float_out(T x, T a, T b = 0, T c = 0) {
   if constexpr (kFtz) x = flush(x);
   if constexpr (kSat) return saturate(x);
-  return canonical_of(x);
+  return with_nan(x, a, b, c);
 }
 
 template <Operation O, class T, Rounding R, bool kFtz>
 T float_unary(T a) {
   a = float_in<T, kFtz>(a);
-  if constexpr (O == Operation::Rcp) return float_out<T, kFtz, false>(rounded_div<T, R>(T{1}, a));
-  return float_out<T, kFtz, false>(rounded_sqrt<T, R>(a));
+  if constexpr (O == Operation::Rcp)
+    return float_out<T, kFtz, false>(rounded_div<T, R>(T{1}, a), a);
+  return float_out<T, kFtz, false>(rounded_sqrt<T, R>(a), a);
+}
+template <Operation O, class T, Rounding R>
+T float_result(T a, T b) {
+  if constexpr (O == Operation::Add) return rounded_add<T, R>(a, b);
+  if constexpr (O == Operation::Sub) return rounded_add<T, R>(a, -b);
+  if constexpr (O == Operation::Mul) return rounded_mul<T, R>(a, b);
+  if constexpr (O == Operation::Div) return rounded_div<T, R>(a, b);
 }
 template <Operation O, class T, Rounding R, bool kFtz, bool kSat>
 T float_binary(T a, T b) {
   a = float_in<T, kFtz>(a);
   b = float_in<T, kFtz>(b);
-  if constexpr (O == Operation::Add) return float_out<T, kFtz, kSat>(rounded_add<T, R>(a, b));
-  if constexpr (O == Operation::Sub) return float_out<T, kFtz, kSat>(rounded_add<T, R>(a, -b));
-  if constexpr (O == Operation::Mul) return float_out<T, kFtz, kSat>(rounded_mul<T, R>(a, b));
-  if constexpr (O == Operation::Div) return float_out<T, kFtz, kSat>(rounded_div<T, R>(a, b));
+  return float_out<T, kFtz, kSat>(float_result<O, T, R>(a, b), a, b);
 }
+// Among NaNs of f64, the addend's comes before the second factor's.
 template <class T, Rounding R, bool kFtz, bool kSat>
 T float_fma(T a, T b, T c) {
-  return float_out<T, kFtz, kSat>(
-      rounded_fma<T, R>(float_in<T, kFtz>(a), float_in<T, kFtz>(b), float_in<T, kFtz>(c)));
+  a = float_in<T, kFtz>(a);
+  b = float_in<T, kFtz>(b);
+  c = float_in<T, kFtz>(c);
+  return float_out<T, kFtz, kSat>(rounded_fma<T, R>(a, b, c), a, c, b);
 }
 
-template <bool kFtz>
-float float_neg(float a) {
-  return canonical_of(-float_in<float, kFtz>(a));
+// A NaN keeps its sign.
+template <class T, bool kFtz>
+T float_neg(T a) {
+  return with_nan(-float_in<T, kFtz>(a), a);
 }
-template <bool kFtz>
-float float_abs(float a) {
-  return canonical_of(std::fabs(float_in<float, kFtz>(a)));
+template <class T, bool kFtz>
+T float_abs(T a) {
+  return with_nan(std::fabs(float_in<T, kFtz>(a)), a);
 }
-double float_neg64(double a) {
-  return std::bit_cast<double>(std::bit_cast<uint64_t>(a) ^ uint64_t{1} << 63);
-}
-double float_abs64(double a) { return std::bit_cast<double>(std::bit_cast<uint64_t>(a) << 1 >> 1); }
 
 template <bool kMax, class T, bool kNan>
 T float_extreme(T a, T b) {
@@ -130,15 +130,15 @@ Instr decode_float_fma(Decoder& d, const Words& words, const ptx::Instruction& t
 }
 
 Instr decode_float_neg(Decoder& d, const Words& words, const ptx::Instruction& text) {
-  const ExecFn exec = words.type() == Type::F64 ? exec_of<float_neg64>
-                      : words.has("ftz")        ? exec_of<float_neg<true>>
-                                                : exec_of<float_neg<false>>;
+  const ExecFn exec = words.type() == Type::F64 ? exec_of<float_neg<double, false>>
+                      : words.has("ftz")        ? exec_of<float_neg<float, true>>
+                                                : exec_of<float_neg<float, false>>;
   return d.unary(exec, text, words.type(), words.type());
 }
 Instr decode_float_abs(Decoder& d, const Words& words, const ptx::Instruction& text) {
-  const ExecFn exec = words.type() == Type::F64 ? exec_of<float_abs64>
-                      : words.has("ftz")        ? exec_of<float_abs<true>>
-                                                : exec_of<float_abs<false>>;
+  const ExecFn exec = words.type() == Type::F64 ? exec_of<float_abs<double, false>>
+                      : words.has("ftz")        ? exec_of<float_abs<float, true>>
+                                                : exec_of<float_abs<float, false>>;
   return d.unary(exec, text, words.type(), words.type());
 }
 
@@ -225,12 +225,12 @@ Instr decode_testp(Decoder& d, const Words& words, const ptx::Instruction& text)
 template <bool kFtz>
 float float_div_approx(float a, float b) {
   return float_out<float, kFtz, false>(
-      div_approx(float_in<float, kFtz>(a), float_in<float, kFtz>(b)));
+      div_approx(float_in<float, kFtz>(a), float_in<float, kFtz>(b)), a, b);
 }
 template <bool kFtz>
 float float_div_full(float a, float b) {
-  return float_out<float, kFtz, false>(
-      div_full(float_in<float, kFtz>(a), float_in<float, kFtz>(b)));
+  return float_out<float, kFtz, false>(div_full(float_in<float, kFtz>(a), float_in<float, kFtz>(b)),
+                                       a, b);
 }
 Instr decode_float_div_approx(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const bool ftz = words.has("ftz");

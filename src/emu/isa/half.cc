@@ -49,6 +49,7 @@ E half_fma(E a, E b, E c) {
 template <HalfOp O, class E, bool kFtz>
 E half_unary(E a) {
   const E in = half_in<E, kFtz>(a);
+  if (widen(in) != widen(in)) return nan_of<E>;
   return {static_cast<uint16_t>(O == HalfOp::Neg ? in.bits ^ 0x8000 : in.bits & 0x7fff)};
 }
 

@@ -221,19 +221,21 @@ Instr decode_transpose(Decoder& decoder, const Words&, const ptx::Instruction& t
 constexpr auto kTensorHalf = TensorElement::F16;
 constexpr auto kTensorBrain = TensorElement::BF16;
 
+constexpr const char* kTensorBound = "as an H200 on sm_90, by literature before";
+
 constexpr Form kMatrixForms[] = {
-    {"mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", Unit::Matrix, Fidelity::Manual,
-     decode_product<kTensorHalf, false, 16>, 80, "9.7.14.5.14"},
-    {"mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32", Unit::Matrix, Fidelity::Manual,
-     decode_product<kTensorHalf, false, 8>, 75, "9.7.14.5.14"},
-    {"mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16", Unit::Matrix, Fidelity::Manual,
-     decode_product<kTensorHalf, true, 16>, 80, "9.7.14.5.14"},
-    {"mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16", Unit::Matrix, Fidelity::Manual,
-     decode_product<kTensorHalf, true, 8>, 75, "9.7.14.5.14"},
-    {"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", Unit::Matrix, Fidelity::Manual,
-     decode_product<kTensorBrain, false, 16>, 80, "9.7.14.5.14"},
-    {"mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32", Unit::Matrix, Fidelity::Manual,
-     decode_product<kTensorBrain, false, 8>, 80, "9.7.14.5.14"},
+    {"mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32", Unit::Matrix, Fidelity::Exact,
+     decode_product<kTensorHalf, false, 16>, 80, "9.7.14.5.14", kTensorBound},
+    {"mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32", Unit::Matrix, Fidelity::Exact,
+     decode_product<kTensorHalf, false, 8>, 75, "9.7.14.5.14", kTensorBound},
+    {"mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16", Unit::Matrix, Fidelity::Exact,
+     decode_product<kTensorHalf, true, 16>, 80, "9.7.14.5.14", kTensorBound},
+    {"mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16", Unit::Matrix, Fidelity::Exact,
+     decode_product<kTensorHalf, true, 8>, 75, "9.7.14.5.14", kTensorBound},
+    {"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", Unit::Matrix, Fidelity::Exact,
+     decode_product<kTensorBrain, false, 16>, 80, "9.7.14.5.14", kTensorBound},
+    {"mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32", Unit::Matrix, Fidelity::Exact,
+     decode_product<kTensorBrain, false, 8>, 80, "9.7.14.5.14", kTensorBound},
     {"ldmatrix.sync.aligned.m8n8.{x1,x2,x4}{.trans}{.{shared,shared::cta}}.b16", Unit::Shared,
      Fidelity::Exact, decode_load_matrix, 75, "9.7.14.5.15"},
     {"ldmatrix.sync.aligned.{x1,x2,x4}{.trans}.m8n8{.{shared,shared::cta}}.b16", Unit::Shared,

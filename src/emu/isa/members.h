@@ -53,11 +53,12 @@ Outcome for_groups(Warp& warp, uint16_t mask_row, Body body) {
     const int lane = std::countr_zero(left);
     const LaneMask group = group_of(masks, warp.active, lane);
     if (!group_is_complete(warp, group, masks.lane[lane])) {
-      warp.splits[warp.split].wait = {WaitOn::Kind::WarpBarrier, 0, 0};
+      warp.splits[warp.split].wait = {WaitOn::Kind::WarpBarrier, 0, warp.exited};
       return Outcome::Wait;
     }
     left &= ~group;
   }
+  warp.splits[warp.split].wait = {};
   for (LaneMask left = warp.active; left != 0;) {
     const int lane = std::countr_zero(left);
     const LaneMask group = group_of(masks, warp.active, lane);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one home of rounding, flushing, saturation and NaN: what the arithmetic of the machine does to numbers, to
 // the bit. Everything is integer or correctly rounded IEEE arithmetic of the host, compiled without contraction.
-// NVIDIA hardware gives one NaN for each type, Format<T>::kNan; payloads survive nowhere but in f64.
+// NVIDIA hardware gives one NaN for each type, Format<T>::kNan, and keeps payloads in f64 alone. What the manual leaves
+// open is as an H200 answers.
 #pragma once
 
 #include <bit>
@@ -78,7 +79,7 @@ struct Format<Tf32> {
   using Bits = uint32_t;
   static constexpr int kExponentBits = 8, kFractionBits = 10, kUnused = 13;
   static constexpr bool kHasInfinity = true;
-  static constexpr Bits kNan = 0x7fffffff;
+  static constexpr Bits kNan = 0x7fffe000;
 };
 template <>
 struct Format<float> {
@@ -246,6 +247,18 @@ inline float flush(float x) {
 
 inline float canonical(float x) { return x == x ? x : nan_of<float>; }
 
+// A NaN of f64 keeps its sign and payload, and becomes a quiet one.
+inline double quiet(double x) {
+  return std::bit_cast<double>(std::bit_cast<uint64_t>(x) | uint64_t{1} << 51);
+}
+
+// A result of f32 or f64 with the NaN that the operands ask for: of f64 that of the first operand that is one.
+inline float with_nan(float result, float, float = 0, float = 0) { return canonical(result); }
+inline double with_nan(double result, double a, double b = 0, double c = 0) {
+  if (result == result) return result;
+  return a != a ? quiet(a) : b != b ? quiet(b) : c != c ? quiet(c) : nan_of<double>;
+}
+
 // Of a result: 0 for NaN.
 template <class T>
 inline T saturate(T x) {
@@ -370,18 +383,18 @@ inline E narrow_fma(E a, E b, E c) {
 
 // ---- minimum and maximum -----------------------------------------------------------------------------------------
 
-// A NaN loses against a number; kNan: it wins. -0 is less than +0. Of two NaNs: the canonical one.
+// A NaN loses against a number; kNan: it wins. -0 is less than +0.
 template <class T, bool kNan>
 inline T minimum(T a, T b) {
-  if (a != a) return kNan || b != b ? nan_of<T> : b;
-  if (b != b) return kNan ? nan_of<T> : a;
+  if (a != a) return kNan || b != b ? with_nan(a, a) : b;
+  if (b != b) return kNan ? with_nan(b, b) : a;
   if (a == b) return std::signbit(a) ? a : b;
   return a < b ? a : b;
 }
 template <class T, bool kNan>
 inline T maximum(T a, T b) {
-  if (a != a) return kNan || b != b ? nan_of<T> : b;
-  if (b != b) return kNan ? nan_of<T> : a;
+  if (a != a) return kNan || b != b ? with_nan(a, a) : b;
+  if (b != b) return kNan ? with_nan(b, b) : a;
   if (a == b) return std::signbit(a) ? b : a;
   return a > b ? a : b;
 }

@@ -11,7 +11,7 @@
 namespace fa4::emu::isa {
 namespace {
 
-constexpr int kTensorZeroExponent = -126;
+constexpr int kTensorZeroExponent = -133;
 
 struct TensorFormat {
   int mantissa_bits;

@@ -3,9 +3,11 @@
 //
 // Exact models: every term is an exact product, or C. The terms of one step are cut toward zero to F fraction bits
 // of the largest exponent among them, and added as integers; the sum is cut toward zero to f32, or rounded to the
-// nearest f16. The exponent of a product is the sum of its factors' exponents, so that its significand may lie
-// anywhere below 4; a zero counts as 2^-126. Ampere: F = 24, a step is 8 terms of k, and the next step begins with
-// the rounded sum of the one before. Hopper: F = 25, a step is 16. NaN, inf - inf and inf * 0 give the canonical NaN.
+// nearest f16, and +0 where it becomes zero. The exponent of a product is the sum of its factors' exponents, so that
+// its significand may lie anywhere below 4; denormal numbers have the exponent of the smallest normal one, and a zero
+// counts as 2^-133. NaN, inf - inf and inf * 0 give the canonical NaN.
+//   Hopper  F = 25, a step is all of k. Equal to an H200 bit for bit (tests/emu/golden).
+//   Ampere  F = 24, a step is 8 terms of k, and the next begins with the rounded sum of the one before. By literature.
 #pragma once
 
 #include <array>

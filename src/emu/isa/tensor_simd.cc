@@ -7,20 +7,24 @@
 // A vector holds the columns 0 2 4 6 1 3 5 7 of a row, as the registers of C do: half of it comes from each.
 #include <bit>
 #include <cstring>
-#include <limits>
 
 #include "emu/isa/tensor_core.h"
 #include "emu/isa/tensor_rounding.h"
 
 #define FA4_EMU_INLINE [[gnu::always_inline]] inline
+#define FA4_EMU_LOW(v) __builtin_shufflevector(v, v, 0, 1, 2, 3)
+#define FA4_EMU_HIGH(v) __builtin_shufflevector(v, v, 4, 5, 6, 7)
+#define FA4_EMU_JOIN(low, high) __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7)
 
 namespace fa4::emu::isa {
 namespace {
 
 using Float8 [[gnu::vector_size(32)]] = float;
 using Int8 [[gnu::vector_size(32)]] = int32_t;
-using Double8 [[gnu::vector_size(64)]] = double;
-using Long8 [[gnu::vector_size(64)]] = int64_t;
+using Int4 [[gnu::vector_size(16)]] = int32_t;
+using Float4 [[gnu::vector_size(16)]] = float;
+using Double4 [[gnu::vector_size(32)]] = double;
+using Long4 [[gnu::vector_size(32)]] = int64_t;
 
 constexpr int kTensorNone =
     -2000;  // the exponent of a zero: below every other, also when two are added

@@ -81,14 +81,22 @@ FA4_EMU_INLINE void tensor_load(const TensorKind& kind, const TensorOperands& op
                                                    numbers.a_exponent[reg][1].vector[eight], range);
     }
   }
-  for (int pair = 0; pair < kind.k / 2; ++pair) {
-    const uint32_t* lane = operands.b[static_cast<size_t>(pair / 4)]->lane + pair % 4;
-    const auto word = [lane](int column) { return static_cast<int32_t>(lane[4 * column]); };
-    const Int8 words = {word(0), word(2), word(4), word(6), word(1), word(3), word(5), word(7)};
-    tensor_load_half<kElement, false, kExponents>(words, numbers.b[2 * pair],
-                                                  numbers.b_exponent[2 * pair], range);
-    tensor_load_half<kElement, true, kExponents>(words, numbers.b[2 * pair + 1],
-                                                 numbers.b_exponent[2 * pair + 1], range);
+  for (size_t reg = 0; reg < static_cast<size_t>(kind.num_b()); ++reg) {
+    alignas(32) uint32_t columns[4][8];  // words of all columns side by side
+    for (size_t column = 0; column < 8; ++column) {
+      const uint32_t* lane = operands.b[reg]->lane + 4 * column;
+      const size_t at = column / 2 + 4 * (column % 2);
+      for (size_t pair = 0; pair < 4; ++pair) columns[pair][at] = lane[pair];
+    }
+    for (size_t pair = 0; pair < 4; ++pair) {
+      const size_t k = 8 * reg + 2 * pair;
+      Int8 words;
+      std::memcpy(&words, columns[pair], sizeof words);
+      tensor_load_half<kElement, false, kExponents>(words, numbers.b[k], numbers.b_exponent[k],
+                                                    range);
+      tensor_load_half<kElement, true, kExponents>(words, numbers.b[k + 1],
+                                                   numbers.b_exponent[k + 1], range);
+    }
   }
 }
 
@@ -103,16 +111,15 @@ template <bool kHalf>
 FA4_EMU_INLINE void tensor_load_c(const TensorOperands& operands, TensorNumbers& numbers) {
   for (size_t row = 0; row < 16; ++row) {
     const size_t lane = 4 * (row % 8);
-    int32_t words[8];
+    Int4 low, high;
     if constexpr (kHalf) {
-      std::memcpy(words, &operands.c[row / 8]->lane[lane], 16);
-      for (int i = 0; i < 4; ++i) words[4 + i] = words[i] >> 16;
+      std::memcpy(&low, &operands.c[row / 8]->lane[lane], sizeof low);
+      high = low >> 16;
     } else {
-      std::memcpy(words, &operands.c[2 * (row / 8)]->lane[lane], 16);
-      std::memcpy(words + 4, &operands.c[2 * (row / 8) + 1]->lane[lane], 16);
+      std::memcpy(&low, &operands.c[2 * (row / 8)]->lane[lane], sizeof low);
+      std::memcpy(&high, &operands.c[2 * (row / 8) + 1]->lane[lane], sizeof high);
     }
-    Int8 vector;
-    std::memcpy(&vector, words, sizeof vector);
+    const Int8 vector = FA4_EMU_JOIN(low, high);
     if constexpr (kHalf) {
       tensor_floats<TensorElement::F16, false>(vector, numbers.sum[row]);
       tensor_restore_specials(numbers.sum[row]);
@@ -161,17 +168,30 @@ FA4_EMU_INLINE void tensor_align(TensorNumbers& numbers, size_t first, size_t en
   }
 }
 
-// Eight sums to the nearest f16, as f32; ties to even.
-FA4_EMU_INLINE void tensor_round_half(const Double8& sum, Float8& rounded) {
-  const Long8 exponent = ((reinterpret_cast<Long8>(sum) >> 52) & 0x7ff) - 1023;
-  Long8 last = exponent < -14 ? Long8{} - 24 : exponent - 10;
-  last = last > 20 ? Long8{} + 20 : last;  // infinite in any case
+// Four sums to the nearest f16, as f32; ties to even. What becomes zero is +0, and beyond the largest is infinity.
+FA4_EMU_INLINE void tensor_round_half(const Double4& sum, Float4& rounded) {
+  const Long4 exponent = ((reinterpret_cast<Long4>(sum) >> 52) & 0x7ff) - 1023;
+  Long4 last = exponent < -14 ? Long4{} - 24 : exponent - 10;
+  last = last > 20 ? Long4{} + 20 : last;  // infinite in any case
   // 1.5 * 2^(52 + last): what is added to it keeps no bits below 2^last.
-  const Double8 ruler = reinterpret_cast<Double8>(((last + 1075) << 52) | (int64_t{1} << 51));
-  const Double8 result = (sum + ruler) - ruler;  // +0 where a negative sum has become 0
-  const Long8 sign = reinterpret_cast<Long8>(sum) & std::numeric_limits<int64_t>::min();
-  const Long8 bits = reinterpret_cast<Long8>(result) | sign;
-  rounded = __builtin_convertvector(reinterpret_cast<Double8>(bits), Float8);
+  const Double4 ruler = reinterpret_cast<Double4>(((last + 1075) << 52) | (int64_t{1} << 51));
+  rounded = __builtin_convertvector((sum + ruler) - ruler, Float4);
+  const Int4 bits = reinterpret_cast<Int4>(rounded);
+  const Int4 infinite = ((bits & 0x7fffffff) >= 0x47800000) & ((bits & 0x7fffffff) <= 0x7f800000);
+  rounded = reinterpret_cast<Float4>(infinite ? (bits | 0x7f800000) & ~0x7fffff : bits);
+}
+
+// The sum of two numbers of units, cut toward zero to f32, or to the nearest f16.
+template <bool kHalf>
+FA4_EMU_INLINE void tensor_round(const Int4& a, const Int4& b, const Float4& unit,
+                                 Float4& rounded) {
+  const Double4 sum = __builtin_convertvector(a, Double4) + __builtin_convertvector(b, Double4);
+  if constexpr (kHalf) {
+    tensor_round_half(sum * __builtin_convertvector(unit, Double4), rounded);
+  } else {
+    const Long4 cut = reinterpret_cast<Long4>(sum) & ~int64_t{0x1fffffff};
+    rounded = __builtin_convertvector(reinterpret_cast<Double4>(cut), Float4) * unit;
+  }
 }
 
 // Eight terms lie below 2^30, and with C they fit.
@@ -195,59 +215,42 @@ FA4_EMU_INLINE void tensor_add(TensorNumbers& numbers, size_t first, size_t end,
     const Int8 field = 127 + fraction_bits - numbers.largest[row];
     const Float8 scale = reinterpret_cast<Float8>(field << 23);
     // A term lies below 2^27; eight of them, and C, fit.
-    Int8 eight = __builtin_convertvector(numbers.sum[row] * scale, Int8);
-    tensor_add_eight(numbers, row, first, scale, eight);
-    Double8 sum = __builtin_convertvector(eight, Double8);
-    for (size_t next = first + 1; next < end; ++next) {
-      eight = Int8{};
-      tensor_add_eight(numbers, row, next, scale, eight);
-      sum += __builtin_convertvector(eight, Double8);
-    }
+    Int8 sum = __builtin_convertvector(numbers.sum[row] * scale, Int8), more = {};
+    tensor_add_eight(numbers, row, first, scale, sum);
+    if (first + 1 < end) tensor_add_eight(numbers, row, first + 1, scale, more);
     const Float8 unit = reinterpret_cast<Float8>((254 - field) << 23);
-    if constexpr (kHalf) {
-      tensor_round_half(sum * __builtin_convertvector(unit, Double8), numbers.sum[row]);
-      // Beyond the largest f16 lies infinity.
-      const Int8 bits = reinterpret_cast<Int8>(numbers.sum[row]);
-      const Int8 infinite = (bits & 0x7fffffff) >= 0x47800000;
-      numbers.sum[row] =
-          reinterpret_cast<Float8>(infinite ? (bits | 0x7f800000) & ~0x7fffff : bits);
-    } else {
-      const Long8 cut = reinterpret_cast<Long8>(sum) & ~int64_t{0x1fffffff};
-      numbers.sum[row] = __builtin_convertvector(reinterpret_cast<Double8>(cut), Float8) * unit;
-    }
+    Float4 low, high;
+    tensor_round<kHalf>(FA4_EMU_LOW(sum), FA4_EMU_LOW(more), FA4_EMU_LOW(unit), low);
+    tensor_round<kHalf>(FA4_EMU_HIGH(sum), FA4_EMU_HIGH(more), FA4_EMU_HIGH(unit), high);
+    numbers.sum[row] = FA4_EMU_JOIN(low, high);
   }
 }
 
 template <bool kHalf>
 FA4_EMU_INLINE void tensor_store(const TensorNumbers& numbers, const TensorOperands& operands) {
-  for (int row = 0; row < 16; ++row) {
-    const int lane = 4 * (row % 8);
+  for (size_t row = 0; row < 16; ++row) {
+    const size_t lane = 4 * (row % 8);
     const Int8 bits = reinterpret_cast<Int8>(numbers.sum[row]);
     const Int8 magnitude = bits & 0x7fffffff;
     const Int8 nan = magnitude > 0x7f800000;
-    int32_t words[8];
     if constexpr (kHalf) {
-      // What is below 2^-14 has 24 bits behind the point; the rest loses the low bits of its significand, which are 0.
-      const Float8 small = reinterpret_cast<Float8>(magnitude) * 0x1p24f;
-      const Int8 denormal = __builtin_convertvector(
-          reinterpret_cast<Float8>(magnitude < 0x38800000 ? reinterpret_cast<Int8>(small) : Int8{}),
-          Int8);
-      const Int8 normal = (magnitude - (112 << 23)) >> 13;
-      Int8 half = magnitude < 0x38800000 ? denormal : normal;
+      // What is below 2^-14 has 24 bits behind the point; the low bits of other significands are 0.
+      const Int8 small = magnitude < 0x38800000;
+      const Float8 units = reinterpret_cast<Float8>(magnitude & small) * 0x1p24f;
+      const Int8 denormal = __builtin_convertvector(units, Int8);
+      Int8 half = small ? denormal : (magnitude - (112 << 23)) >> 13;
       half = magnitude >= 0x47800000 ? Int8{} + 0x7c00 : half;
       half = nan ? Int8{} + static_cast<int32_t>(kTensorNan16) : (half | ((bits >> 16) & 0x8000));
-      std::memcpy(words, &half, sizeof half);
-      for (int i = 0; i < 4; ++i) {
-        words[i] = static_cast<int32_t>(static_cast<uint32_t>(words[i]) |
-                                        static_cast<uint32_t>(words[4 + i]) << 16);
-      }
-      std::memcpy(&operands.d[static_cast<size_t>(row / 8)]->lane[lane], words, 16);
+      const Int4 low = FA4_EMU_LOW(half);
+      const Int4 high = FA4_EMU_HIGH(half);
+      const Int4 words = low | high << 16;
+      std::memcpy(&operands.d[row / 8]->lane[lane], &words, sizeof words);
     } else {
       const Int8 result = nan ? Int8{} + static_cast<int32_t>(kTensorNan32) : bits;
-      std::memcpy(words, &result, sizeof result);
-      const auto reg = static_cast<size_t>(2 * (row / 8));
-      std::memcpy(&operands.d[reg]->lane[lane], words, 16);
-      std::memcpy(&operands.d[reg + 1]->lane[lane], words + 4, 16);
+      const Int4 low = FA4_EMU_LOW(result);
+      const Int4 high = FA4_EMU_HIGH(result);
+      std::memcpy(&operands.d[2 * (row / 8)]->lane[lane], &low, sizeof low);
+      std::memcpy(&operands.d[2 * (row / 8) + 1]->lane[lane], &high, sizeof high);
     }
   }
 }
@@ -306,7 +309,10 @@ void tensor_fast(const TensorKind& kind, const TensorOperands& operands) {
     const Float8 sums[4] = {sum0, sum1, sum2, sum3};
     for (size_t i = 0; i < 4; ++i) {
       if constexpr (kHalf) {
-        tensor_round_half(__builtin_convertvector(sums[i], Double8), numbers.sum[row + i]);
+        Float4 low, high;
+        tensor_round_half(__builtin_convertvector(FA4_EMU_LOW(sums[i]), Double4), low);
+        tensor_round_half(__builtin_convertvector(FA4_EMU_HIGH(sums[i]), Double4), high);
+        numbers.sum[row + i] = FA4_EMU_JOIN(low, high);
       } else {
         numbers.sum[row + i] = sums[i];
       }

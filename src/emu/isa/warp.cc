@@ -164,7 +164,7 @@ Outcome warp_active_mask(Warp& warp, const Instr& i) {
   return Outcome::Next;
 }
 
-// The lowest lane, always.
+// The lowest lane, as on an H200 (tests/emu/golden).
 Outcome warp_elect(Warp& warp, const Instr& i) {
   return for_groups(warp, member_row(i), [&](LaneMask group, LaneMask) {
     const int leader = std::countr_zero(group);
@@ -292,7 +292,7 @@ constexpr Form kWarpForms[] = {
     {"redux.sync.{add,min,max}.{u32,s32}", Unit::Alu, Fidelity::Exact, decode_redux, 80,
      "9.7.13.12"},
     {"redux.sync.{and,or,xor}.b32", Unit::Alu, Fidelity::Exact, decode_redux, 80, "9.7.13.12"},
-    {"elect.sync", Unit::Alu, Fidelity::Manual, decode_elect, 90, "9.7.13.14"},
+    {"elect.sync", Unit::Alu, Fidelity::Exact, decode_elect, 90, "9.7.13.14", "as an H200"},
     {"bar.warp.sync", Unit::Barrier, Fidelity::Exact, decode_warp_barrier, 30, "9.7.13.2"},
 };
 

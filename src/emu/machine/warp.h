@@ -19,8 +19,9 @@ struct GlobalRange;
 struct WaitOn {
   enum class Kind : uint8_t { Nothing, NamedBarrier, WarpBarrier, CpAsync, Join };
   Kind kind = Kind::Nothing;
-  uint32_t id = 0;          // NamedBarrier: which. CpAsync: groups that may be unfinished
-  uint64_t generation = 0;  // NamedBarrier: that must have ended
+  uint32_t id = 0;  // NamedBarrier: which. CpAsync: groups that may be unfinished
+  uint64_t generation =
+      0;  // NamedBarrier: that must have ended. WarpBarrier: lanes that had exited
 };
 
 // Where lanes that a branch has parted meet again: the branch's immediate post-dominator.

@@ -77,8 +77,8 @@ bool CtaRun::ready(Warp& warp, size_t at) {
     }
     case WaitOn::Kind::Join:
       return siblings_have_come(warp, split);
-    case WaitOn::Kind::WarpBarrier:
-      break;
+    case WaitOn::Kind::WarpBarrier:  // others have exited since: they are no longer waited for
+      return split.wait.generation != warp.exited;
   }
   return false;
 }
