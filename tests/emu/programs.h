@@ -88,7 +88,7 @@ inline Words run(const std::string& text, std::vector<uint32_t> values, const Sh
   return words;
 }
 
-inline constexpr Policy kAllPolicies[] = {Policy::Eager, Policy::Lazy, Policy::Reverse, Policy::Torn,
-                                          Policy::Random};
+inline constexpr Policy kAllPolicies[] = {Policy::Eager, Policy::Lazy, Policy::Reverse,
+                                          Policy::Torn, Policy::Random};
 
 }  // namespace fa4::emu::test

@@ -55,15 +55,16 @@ TEST(MachineReport, ARaceNamesBothSides) {
 }
 
 TEST(MachineReport, ABarrierOfOneWarpOrdersNothing) {
-  EXPECT_GT(run(exchange("bar.warp.sync -1;"), words_of(64), {.threads = 64}).report.num_errors, 0u);
+  EXPECT_GT(run(exchange("bar.warp.sync -1;"), words_of(64), {.threads = 64}).report.num_errors,
+            0u);
 }
 
 TEST(MachineReport, OverwritingWhatOthersStillReadIsARace) {
-  const Words words = run(exchange("bar.sync 0;", "st.shared.u32 [%r12], %r14;"), words_of(64),
-                          {.threads = 64});
+  const Words words =
+      run(exchange("bar.sync 0;", "st.shared.u32 [%r12], %r14;"), words_of(64), {.threads = 64});
   EXPECT_TRUE(says(words, "race.read_vs_write", {"race: no barrier orders", "write"}));
-  EXPECT_TRUE(run(exchange("bar.sync 0;", "bar.sync 0;\n st.shared.u32 [%r12], %r14;"), words_of(64),
-                  {.threads = 64})
+  EXPECT_TRUE(run(exchange("bar.sync 0;", "bar.sync 0;\n st.shared.u32 [%r12], %r14;"),
+                  words_of(64), {.threads = 64})
                   .codes()
                   .empty());
 }
@@ -101,17 +102,20 @@ TEST(MachineReport, AMissingWaitForACopy) {
   for (const Policy policy : kAllPolicies) {
     const MachineOptions options{.policy = policy};
     for (const char* wait : {"", "cp.async.wait_group 1;"}) {
-      EXPECT_TRUE(says(run(copy_program(wait), words_of(128), {}, options), "race.copy_pending",
-                       {"race: ", "for which its warp has not waited", "cp.async.cg.shared.global"}));
+      EXPECT_TRUE(
+          says(run(copy_program(wait), words_of(128), {}, options), "race.copy_pending",
+               {"race: ", "for which its warp has not waited", "cp.async.cg.shared.global"}));
     }
-    EXPECT_TRUE(run(copy_program("cp.async.wait_group 0;"), words_of(128), {}, options).codes().empty());
-    EXPECT_TRUE(run(copy_program("cp.async.wait_all;"), words_of(128), {}, options).codes().empty());
+    EXPECT_TRUE(
+        run(copy_program("cp.async.wait_group 0;"), words_of(128), {}, options).codes().empty());
+    EXPECT_TRUE(
+        run(copy_program("cp.async.wait_all;"), words_of(128), {}, options).codes().empty());
   }
 }
 
 TEST(MachineReport, AMissingWaitSpoilsTheResultWithChecksOff) {
-  const Words words = run(copy_program(""), words_of(128), {},
-                          {.policy = Policy::Lazy, .checks = false});
+  const Words words =
+      run(copy_program(""), words_of(128), {}, {.policy = Policy::Lazy, .checks = false});
   EXPECT_TRUE(words.codes().empty());
   EXPECT_EQ(words.values[0], 0xffffffffu);
 }
@@ -142,14 +146,16 @@ TEST(MachineReport, GlobalBoundsNameTheNearestBuffer) {
 }
 
 TEST(MachineReport, SharedBoundsAndAlignment) {
-  EXPECT_TRUE(says(run(program("  mov.u32 %r2, 300000;\n  st.shared.u32 [%r2], %r1;\n"), words_of(32)),
-                   "smem.bounds", {"out of bounds", "shared memory"}));
+  EXPECT_TRUE(
+      says(run(program("  mov.u32 %r2, 300000;\n  st.shared.u32 [%r2], %r1;\n"), words_of(32)),
+           "smem.bounds", {"out of bounds", "shared memory"}));
   EXPECT_TRUE(says(run(program("  ld.global.u32 %r2, [%rd1+2];\n"), words_of(32)), "misaligned",
                    {"misaligned", "not a multiple of 4"}));
 }
 
 TEST(MachineReport, EqualReportsAreCounted) {
-  const Words words = run(program("  ld.global.u32 %r2, [%rd1+2];\n"), words_of(32), {.threads = 64});
+  const Words words =
+      run(program("  ld.global.u32 %r2, [%rd1+2];\n"), words_of(32), {.threads = 64});
   ASSERT_EQ(words.report.reports.size(), 1u);
   EXPECT_EQ(words.report.reports[0].count, 64u);
 }
@@ -167,12 +173,13 @@ DONE:
                           words_of(64), {.threads = 64});
   EXPECT_FALSE(words.report.finished);
   EXPECT_TRUE(says(words, "deadlock",
-                   {"deadlock: 2 warps of CTA (0, 0, 0) wait", "at barrier 1, generation 0: 32 of 64",
-                    "at barrier 2", "bar.sync 1, 64"}));
+                   {"deadlock: 2 warps of CTA (0, 0, 0) wait",
+                    "at barrier 1, generation 0: 32 of 64", "at barrier 2", "bar.sync 1, 64"}));
 }
 
 TEST(MachineReport, BarriersAreUsedAsTheManualSays) {
-  EXPECT_TRUE(says(run(program("  bar.sync 1, 33;\n"), words_of(32)), "bar.count", {"multiple of 32"}));
+  EXPECT_TRUE(
+      says(run(program("  bar.sync 1, 33;\n"), words_of(32)), "bar.count", {"multiple of 32"}));
   EXPECT_TRUE(says(run(program("  bar.sync 16;\n"), words_of(32)), "bar.id", {"barrier 16"}));
   EXPECT_TRUE(says(run(program(R"(
   setp.lt.u32 %p1, %r1, 32;
@@ -202,8 +209,8 @@ TEST(MachineReport, ATrapStopsTheRun) {
 }
 
 TEST(MachineReport, AnEndlessLoopMeetsTheLimit) {
-  const Words words = run(program("LOOP:\n  bra.uni LOOP;\n"), words_of(32), {},
-                          {.most_instructions = 1000000});
+  const Words words =
+      run(program("LOOP:\n  bra.uni LOOP;\n"), words_of(32), {}, {.most_instructions = 1000000});
   EXPECT_FALSE(words.report.finished);
   EXPECT_TRUE(says(words, "livelock", {"1000000 warp instructions"}));
 }
@@ -223,7 +230,8 @@ testing::AssertionResult refuses(const std::string& text, const std::vector<std:
 }
 
 TEST(MachineReport, WhatItDoesNotKnowStopsItWithTheLine) {
-  EXPECT_TRUE(refuses(program("  add.sat.u32 %r2, %r1, 1;\n"), {"line 17", "unknown form", "nearest is"}));
+  EXPECT_TRUE(
+      refuses(program("  add.sat.u32 %r2, %r1, 1;\n"), {"line 17", "unknown form", "nearest is"}));
   EXPECT_TRUE(refuses(program("  frobnicate.b32 %r2, %r1;\n"), {"line 17", "unknown form"}));
   EXPECT_TRUE(refuses(program("  add.s32 %r2, %r99, 1;\n"), {"line 17", "%r99"}));
   EXPECT_TRUE(refuses(program("  add.s32 %rs2, %r1, 1;\n"), {"%rs2 has 16 bits; 32 are written"}));

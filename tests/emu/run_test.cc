@@ -253,8 +253,8 @@ TEST(MachineRun, ResultsDoNotDependOnTheNumberOfThreads) {
 }
 
 TEST(MachineRun, CountsWhatItRuns) {
-  const Words words = run(program("  add.s32 %r2, %r1, 1;\n  st.global.u32 [%rd2], %r2;\n"), zeros(64),
-                          {.threads = 64});
+  const Words words = run(program("  add.s32 %r2, %r1, 1;\n  st.global.u32 [%rd2], %r2;\n"),
+                          zeros(64), {.threads = 64});
   expect_clean(words);
   // Seven in the frame, two here and the return, in two warps.
   EXPECT_EQ(words.report.warp_instructions, 16u);

@@ -133,15 +133,16 @@ std::string Program::site(const Instr& instr) const {
     };
     site += fmt::format(" ({}", place(text.source.file, text.source.line));
     if (text.source.caller_line != 0) {
-      site += fmt::format(", called at {}", place(text.source.caller_file, text.source.caller_line));
+      site +=
+          fmt::format(", called at {}", place(text.source.caller_file, text.source.caller_line));
     }
     site += ")";
   }
   return site;
 }
 
-Program lower(const ptx::Module& module, const ptx::Function& function, const ModuleSymbols& symbols,
-              const LoweringOptions& options) {
+Program lower(const ptx::Module& module, const ptx::Function& function,
+              const ModuleSymbols& symbols, const LoweringOptions& options) {
   Program program;
   program.entry = function.name;
   program.module = &module;
