@@ -10,7 +10,7 @@
 namespace fa4::emu::test {
 namespace {
 
-void expect_no_reports(const Words& words) {
+void expect_quiet_matrix(const Words& words) {
   EXPECT_TRUE(words.report.finished) << words.texts();
   EXPECT_TRUE(words.report.reports.empty()) << words.texts();
 }
@@ -75,7 +75,7 @@ TEST(IsaMatrix, LoadsEveryElementToItsPlace) {
           body += fmt::format("  st.global.u32 [%rd2+{}], %r{};\n", 128 * m, 20 + m);
         }
         const Words words = run(program(body, kTile), std::vector<uint32_t>(128, 0));
-        expect_no_reports(words);
+        expect_quiet_matrix(words);
         for (uint32_t m = 0; m < count; ++m) {
           for (uint32_t lane = 0; lane < 32; ++lane) {
             EXPECT_EQ(words.values[32 * m + lane], fragment(m, lane, transposed)) << form;
@@ -94,7 +94,7 @@ TEST(IsaMatrix, LoadsOverItsOwnAddress) {
                       "  st.global.u32 [%rd2], %r5;\n  st.global.u32 [%rd2+128], %r6;\n",
                   kTile),
           std::vector<uint32_t>(64, 0));
-  expect_no_reports(words);
+  expect_quiet_matrix(words);
   for (uint32_t lane = 0; lane < 32; ++lane) {
     EXPECT_EQ(words.values[lane], fragment(0, lane, false));
     EXPECT_EQ(words.values[32 + lane], fragment(1, lane, false));
@@ -125,7 +125,7 @@ TEST(IsaMatrix, StoresEveryElementToItsPlace) {
       }
       body += "END:\n";
       const Words words = run(program(body, kTile), values, {}, {.arch = 90});
-      expect_no_reports(words);
+      expect_quiet_matrix(words);
       for (uint32_t m = 0; m < count; ++m) {
         for (uint32_t r = 0; r < 8; ++r) {
           for (uint32_t c = 0; c < 8; ++c) {
@@ -145,7 +145,7 @@ TEST(IsaMatrix, Transposes) {
                                   "  movmatrix.sync.aligned.m8n8.trans.b16 %r2, %r2;\n"
                                   "  st.global.u32 [%rd2+128], %r2;\n"),
                           values);
-  expect_no_reports(words);
+  expect_quiet_matrix(words);
   for (uint32_t lane = 0; lane < 32; ++lane)
     EXPECT_EQ(words.values[32 + lane], fragment(0, lane, true));
 }
@@ -177,7 +177,7 @@ TEST(IsaMatrix, MultipliesInEveryModel) {
   for (const uint32_t arch : {80u, 90u}) {
     for (const Numerics numerics : {Numerics::Exact, Numerics::Fast}) {
       const Words words = run(program(body), values, {}, {.arch = arch, .numerics = numerics});
-      expect_no_reports(words);
+      expect_quiet_matrix(words);
       for (uint32_t lane = 0; lane < 32; ++lane) {
         for (uint32_t reg = 0; reg < 4; ++reg) {
           const uint32_t row = lane / 4 + reg / 2 * 8, column = lane % 4 * 2 + reg % 2;

@@ -19,7 +19,7 @@ std::vector<uint32_t> random_words(size_t count, uint32_t seed) {
   return words;
 }
 
-void expect_no_reports(const Words& words) {
+void expect_quiet_warp(const Words& words) {
   EXPECT_TRUE(words.report.finished) << words.texts();
   EXPECT_TRUE(words.report.reports.empty()) << words.texts();
 }
@@ -53,7 +53,7 @@ TEST(IsaWarp, Shuffles) {
                                        "  selp.u32 %r21, 1, 0, %p1;\n",
                                        mode, c)),
               values);
-      expect_no_reports(words);
+      expect_quiet_warp(words);
       for (uint32_t lane = 0; lane < 32; ++lane) {
         const uint32_t by = values[32 + lane];
         const uint32_t source = shuffle_source(mode, lane, by, width);
@@ -73,7 +73,7 @@ TEST(IsaWarp, ShuffleOntoItself) {
   const Words words = run(lane_program("  shfl.sync.bfly.b32 %r10, %r10, 5, 31, -1;\n"
                                        "  mov.u32 %r20, %r10;\n"),
                           values);
-  expect_no_reports(words);
+  expect_quiet_warp(words);
   for (uint32_t lane = 0; lane < 32; ++lane) EXPECT_EQ(words.values[64 + lane], values[lane ^ 5]);
 }
 
@@ -102,7 +102,7 @@ END:
   for (const std::string& body : {together, apart}) {
     for (const Policy policy : kAllPolicies) {
       const Words words = run(lane_program(body), values, {}, {.policy = policy, .seed = 5});
-      expect_no_reports(words);
+      expect_quiet_warp(words);
       for (uint32_t lane = 0; lane < 32; ++lane) {
         EXPECT_EQ(words.values[64 + lane], sums[lane / 16]);
         EXPECT_EQ(words.values[96 + lane], 1u << lane);
@@ -132,7 +132,7 @@ TEST(IsaWarp, LanesAreWaitedFor) {
   for (size_t lane = 0; lane < 32; ++lane) all |= values[lane];
   for (const Policy policy : kAllPolicies) {
     const Words words = run(lane_program(kLateLanes), values, {}, {.policy = policy, .seed = 1});
-    expect_no_reports(words);
+    expect_quiet_warp(words);
     for (uint32_t lane = 0; lane < 32; ++lane) EXPECT_EQ(words.values[64 + lane], all);
   }
 }
@@ -154,7 +154,7 @@ END:
     for (const Policy policy : kAllPolicies) {
       const Words words =
           run(lane_program(body), std::vector<uint32_t>(128, 0), {}, {.policy = policy, .seed = 2});
-      expect_no_reports(words);
+      expect_quiet_warp(words);
       const uint32_t left = std::strcmp(condition, "lt") == 0 ? ~0x7fu : 0x7fu;
       for (uint32_t lane = 0; lane < 32; ++lane) {
         EXPECT_EQ(words.values[64 + lane], (left >> lane & 1) != 0 ? left : 0);
@@ -218,7 +218,7 @@ TEST(IsaWarp, Votes) {
   or.b32 %r21, %r21, %r5;
 )"),
                             values);
-    expect_no_reports(words);
+    expect_quiet_warp(words);
     const bool none = bits == 0, all = bits == 0xffffffff;
     const uint32_t expected =
         (none ? 0 : 1) | (all ? 2 : 0) | (none || all ? 4 : 0) | (none ? 8 : 0);
@@ -246,7 +246,7 @@ TEST(IsaWarp, Matches) {
   xor.b32 %r21, %r21, %r6;
 )"),
                             values);
-    expect_no_reports(words);
+    expect_quiet_warp(words);
     std::set<uint64_t> narrow, wide;
     for (size_t lane = 0; lane < 32; ++lane) {
       narrow.insert(values[lane]);
@@ -287,7 +287,7 @@ TEST(IsaWarp, Reductions) {
   for (const Case& one : cases) {
     const Words words =
         run(lane_program(fmt::format("  redux.sync.{} %r20, %r10, -1;\n", one.form)), values);
-    expect_no_reports(words);
+    expect_quiet_warp(words);
     uint32_t expected = values[0];
     for (size_t lane = 1; lane < 32; ++lane) expected = one.op(expected, values[lane]);
     for (size_t lane = 0; lane < 32; ++lane)
@@ -305,7 +305,7 @@ TEST(IsaWarp, ActiveLanesAndTheElected) {
 END:
 )"),
                           std::vector<uint32_t>(128, 0), {}, {.arch = 90});
-  expect_no_reports(words);
+  expect_quiet_warp(words);
   for (uint32_t lane = 0; lane < 32; ++lane) {
     EXPECT_EQ(words.values[64 + lane], lane < 9 ? 0 : 0xfffffe00);
     EXPECT_EQ(words.values[96 + lane], lane < 9 ? 0 : lane == 9 ? 109 : 9u);
