@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Control flow, memory, barriers and copies of small programs, under every policy.
+#include <bit>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 
@@ -144,6 +146,24 @@ TEST(MachineRun, AtomicsCountEveryLane) {
                           zeros(2), {.threads = 96, .blocks = 5});
   expect_clean(words);
   EXPECT_EQ(words.values, (std::vector<uint32_t>{480, 479}));
+}
+
+TEST(MachineRun, VectorsAreAddedElementByElement) {
+  const float one = 1.5;
+  std::vector<uint32_t> values(4, std::bit_cast<uint32_t>(one));
+  std::string text = program(R"(
+  cvt.rn.f32.u32 %f1, %r1;
+  mov.f32 %f2, 0f40000000;
+  mov.f32 %f3, 0f00000001;
+  mov.f32 %f4, 0f7F800000;
+  red.global.add.v4.f32 [%rd1], {%f1, %f2, %f3, %f4};
+)");
+  text.replace(text.find("sm_80"), 5, "sm_90");
+  const Words words = run(text, values, {}, {.arch = 90});
+  expect_clean(words);
+  const float sums[] = {1.5 + 496, 1.5 + 64, 1.5, INFINITY};
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(std::bit_cast<float>(words.values[i]), sums[i]) << i;
+  EXPECT_THROW(run(text, values, {}, {.arch = 80}), MachineError);
 }
 
 TEST(MachineRun, BarriersReduce) {

@@ -89,6 +89,41 @@ Outcome atomic(Warp& warp, const Instr& i) {
   return Outcome::Yield;
 }
 
+// red.add.v2 and .v4: one address for all elements, each added by itself. The list: address (3), elements, rows.
+Outcome reduce_vector(Warp& warp, const Instr& i) {
+  const uint32_t* list = warp.lists + i.extra;
+  const Place place(list);
+  const uint32_t count = list[3];
+  for_each_lane(warp.active, [&](int lane) {
+    std::byte* at = resolve(warp, place.space, place.of(warp, lane), lane,
+                            count * static_cast<uint32_t>(sizeof(float)), Access::Atomic);
+    if (at == nullptr) return;
+    for (uint32_t e = 0; e < count; ++e) {
+      float old;
+      std::memcpy(&old, at + e * sizeof(float), sizeof(float));
+      float sum = flushed(old, true) +
+                  flushed(std::bit_cast<float>(warp.rows[list[4 + e]].lane[lane]), true);
+      sum = sum == sum ? flushed(sum, true) : nan_of<float>;
+      std::memcpy(at + e * sizeof(float), &sum, sizeof(float));
+    }
+  });
+  return Outcome::Yield;
+}
+
+Instr decode_reduce_vector(Decoder& decoder, const Words& words, const ptx::Instruction& text) {
+  decoder.require_operands(text, 2, 2);
+  const std::vector<ptx::Operand>& elements = text.operands[1].parts;
+  if (text.operands[1].kind != ptx::Operand::Kind::Vector || elements.size() != words.vector()) {
+    decoder.refuse("the number of registers is not that of the vector");
+  }
+  std::vector<uint32_t> list = address_list(decoder, words, text.operands[0]);
+  list.push_back(words.vector());
+  for (const ptx::Operand& element : elements) list.push_back(decoder.row_in(element, Type::F32));
+  Instr instr{.exec = reduce_vector};
+  instr.extra = decoder.list(list);
+  return instr;
+}
+
 template <bool Returns, class T>
 ExecFn atomic_exec(std::string_view op) {
   if (op == "exch") return atomic<T, Op::Exch, Returns>;
@@ -185,6 +220,8 @@ std::span<const Form> atomic_forms() {
        "9.7.13.6"},
       {"red" FA4_EMU_ATOMIC ".add.{f32,f64}", Unit::Memory, Fidelity::Exact, decode_red, 0,
        "9.7.13.6"},
+      {"red{.{relaxed,acquire,release,acq_rel}}{.{cta,cluster,gpu,sys}}.global.add.{v2,v4}.f32",
+       Unit::Memory, Fidelity::Exact, decode_reduce_vector, 90, "9.7.13.6"},
   };
   return kForms;
 }
