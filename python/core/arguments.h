@@ -69,6 +69,8 @@ class Arguments {
   // Bit i: the i-th tensor is among the arguments. JAX has no None to pass. -1: all are.
   void set_present(int64_t mask) { present_ = mask; }
 
+  bool at_end() const { return next_ == count_; }
+
   void require_end() const {
     if (next_ != count_) TVM_FFI_THROW(TypeError) << count_ << " arguments; expected " << next_;
   }

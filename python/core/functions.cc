@@ -48,6 +48,21 @@ void forward(Arguments& arguments, Order order) {
   check(fa4_attention_forward(&problem, &tensors, stream_of(problem.q)));
 }
 
+// The common problem, which costs least to say: results, q, k, v and perhaps causal; all else is the default.
+void forward_plain(Arguments& arguments) {
+  fa4_problem problem;
+  fa4_problem_init(&problem);
+  problem.num_threads = arguments.int32("num_threads");
+  fa4_forward_tensors tensors{};
+  tensors.struct_size = sizeof(tensors);
+  tensors.out = arguments.tensor("out");
+  tensors.lse = arguments.tensor("lse");
+  read_main_tensors(arguments, &problem);
+  if (!arguments.at_end()) problem.causal = arguments.int32("causal");
+  arguments.require_end();
+  check(fa4_attention_forward(&problem, &tensors, stream_of(problem.q)));
+}
+
 void backward(Arguments& arguments, Order order) {
   const fa4_problem problem = read_problem(arguments, order);
   fa4_backward_tensors tensors{};
@@ -117,6 +132,7 @@ void set_result(TVMFFIAny* result, tvm::ffi::String text) {
   }
 
 FA4_EXPORT(forward, fa4::python::forward(arguments, fa4::python::Order::Problem))
+FA4_EXPORT(forward_plain, fa4::python::forward_plain(arguments))
 FA4_EXPORT(backward, fa4::python::backward(arguments, fa4::python::Order::Problem))
 FA4_EXPORT(xla_forward, fa4::python::forward(arguments, fa4::python::Order::TensorsLast))
 FA4_EXPORT(xla_backward, fa4::python::backward(arguments, fa4::python::Order::TensorsLast))

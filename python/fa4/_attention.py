@@ -4,7 +4,6 @@ flash-attn over them."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from typing import Any, Optional
@@ -19,10 +18,15 @@ _frameworks: dict[type, Any] = {}  # type of an array -> the module that calls a
 def _find_framework(array: Any) -> Any:
     for base in type(array).__mro__:
         name = base.__module__.partition(".")[0]
+        # Import statements, which torch.compile follows when the first call is a compiled one.
         if name == "torch" and "torch" in sys.modules:
-            return importlib.import_module("fa4.torch")
+            from . import torch as fa4_torch
+
+            return fa4_torch
         if name in ("jax", "jaxlib"):
-            return importlib.import_module("fa4.jax")
+            from . import jax as fa4_jax
+
+            return fa4_jax
         if name == "numpy":
             return arrays
     if hasattr(array, "__dlpack__") and hasattr(array, "__array_namespace__"):

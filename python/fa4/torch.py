@@ -14,7 +14,7 @@ Note [Call overhead]: a call must cost little beside scaled_dot_product_attentio
 defaults (the dispatcher hands over no trailing argument that has its default), an operator that returns out
 alone, autograd kernels of our own (torch.library.register_autograd's cost 10 us without a gradient and 140 with
 one), and no way through the dispatcher where it would lead straight to the kernel. The numbers are in
-docs/measurements/2026-11-25-call-overhead.md.
+docs/measurements/2026-11-26-call-overhead.md.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ _combine_op = torch.ops.fa4.combine.default
 
 # Looked up once: see Note [Call overhead].
 _native_forward = _native.forward
+_native_forward_plain = _native.forward_plain
+_PLAIN = Problem._fields.index("causal") + 1  # arguments of a problem that forward_plain takes
 _num_threads = torch.get_num_threads
 _empty = torch.empty
 _empty_like = torch.empty_like
@@ -86,9 +88,16 @@ def _new_lse(q: torch.Tensor) -> torch.Tensor:
     return q.new_empty((shape[1], shape[0]) if len(shape) == 3 else shape, dtype=dtype)  # no other is served
 
 
+def _run_forward(problem: tuple[Any, ...], out: torch.Tensor, lse: Optional[torch.Tensor]) -> None:
+    if len(problem) <= _PLAIN:
+        _native_forward_plain(_num_threads(), out, lse, *problem)
+    else:
+        _native_forward(ALL_PRESENT, _num_threads(), *problem, *REST[len(problem)], out, lse)
+
+
 def _attention(*problem: Any) -> torch.Tensor:
     out = _new_out(problem[0], problem[2])
-    _native_forward(ALL_PRESENT, _num_threads(), *problem, *REST[len(problem)], out, None)
+    _run_forward(problem, out, None)
     return out
 
 
@@ -99,7 +108,7 @@ def _attention_fake(*problem: Any) -> torch.Tensor:
 def _attention_lse(*problem: Any) -> tuple[torch.Tensor, torch.Tensor]:
     q = problem[0]
     out, lse = _new_out(q, problem[2]), _new_lse(q)
-    _native_forward(ALL_PRESENT, _num_threads(), *problem, *REST[len(problem)], out, lse)
+    _run_forward(problem, out, lse)
     return out, lse
 
 
@@ -109,7 +118,7 @@ def _attention_lse_fake(*problem: Any) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _attention_out(out: torch.Tensor, *problem: Any) -> torch.Tensor:
     lse = _new_lse(problem[0])
-    _native_forward(ALL_PRESENT, _num_threads(), *problem, *REST[len(problem)], out, lse)
+    _run_forward(problem, out, lse)
     return lse
 
 

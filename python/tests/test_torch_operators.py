@@ -2,6 +2,8 @@
 """What torch asks of an operator: opcheck, compile without breaks, autocast, modes, functional transforms."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -52,6 +54,16 @@ def test_opcheck_of_the_others(name):
     if lse.ndim == 3:
         partial = torch.stack([out.detach()] * 2), torch.stack([lse.detach()] * 2)
         torch.library.opcheck(torch.ops.fa4.combine.default, partial)
+
+
+def test_the_first_call_of_a_process_may_be_compiled():
+    code = (
+        "import fa4, torch\n"
+        "q = torch.randn(1, 8, 2, 16)\n"
+        "compiled = torch.compile(lambda q: fa4.flash_attn_func(q, q, q), backend='eager', fullgraph=True)\n"
+        "torch.testing.assert_close(compiled(q), fa4.flash_attn_func(q, q, q))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="Inductor needs a C++ compiler: there is no g++")
