@@ -239,6 +239,18 @@ TEST(MachineReport, WhatItDoesNotKnowStopsItWithTheLine) {
   EXPECT_TRUE(refuses(program("  bra NOWHERE;\n"), {"there is no label NOWHERE"}));
 }
 
+TEST(MachineReport, SizesThatNoDeviceHasAreRefused) {
+  EXPECT_TRUE(refuses(program("  mov.u32 %r2, big;\n", ".shared .b8 big[99999999];\n"),
+                      {"shared variables of kernel take", "no GPU has so much"}));
+  EXPECT_TRUE(refuses(program("  .reg .b32 %x<99999999>;\n"), {"more than 28,672 register rows"}));
+  EXPECT_TRUE(
+      refuses(program("  .local .b8 deep[999999];\n"), {"at most 512 KiB of local memory"}));
+  std::string text = program("");
+  text.replace(text.find(".param .u64 words"), 17, ".param .u64 words, .param .b8 more[40000]");
+  EXPECT_TRUE(refuses(text, {"parameters of kernel take more than 32764 bytes"}));
+  EXPECT_TRUE(refuses(program("  add.s32 %r2, %r01, 1;\n"), {"\"%r01\" is neither"}));
+}
+
 TEST(MachineReport, LaunchesAreCheckedAsTheDriverDoes) {
   const auto launch = [](Shape shape) { run(program(""), words_of(32), shape); };
   EXPECT_THROW(launch({.threads = 2048}), MachineError);

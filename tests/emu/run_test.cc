@@ -103,7 +103,7 @@ TEST(MachineRun, VariablesOfEverySpace) {
   st.global.u32 [%rd2], %r9;
 )",
                                   R"(
-.const .align 4 .u32 table[3] = {1, 2, 1000};
+.const .align 4 .u32 table[] = {1, 2, 1000};
 .global .align 4 .u32 counter = 20000;
 .global .align 8 .u64 pointer = generic(counter);
 .extern .shared .align 16 .b8 dynamic[];

@@ -17,6 +17,8 @@ namespace {
   throw MachineError(fmt::format("line {}: {}", place.line, sentence));
 }
 
+constexpr uint64_t kMostParamBytes = 32764;  // PTX ISA 9.0, 4.4
+
 // Instructions of the text in their order, each with the scope that its names are looked up in.
 struct LowerItem {
   const ptx::Instruction* text;
@@ -102,6 +104,10 @@ void place_shared(const ModuleSymbols& symbols, const std::vector<LowerItem>& it
       alignment = std::max<uint64_t>(alignment, alignment_of(*variable));
   }
   at = rounded(at, alignment);
+  if (at > kOffsetMask) {
+    throw MachineError(fmt::format("the shared variables of {} take {} bytes; no GPU has so much",
+                                   program->entry, at - kReservedShared));
+  }
   program->dynamic_shared_base = static_cast<uint32_t>(at);
   for (const ptx::Variable* variable : symbols.shared) {
     if (bytes_of(*variable) == 0) scopes->add_symbol(0, variable->name, {Space::Shared, at, 0});
@@ -152,6 +158,10 @@ Program lower(const ptx::Module& module, const ptx::Function& function,
   for (const ptx::Variable& parameter : function.parameters) {
     const uint32_t alignment = alignment_of(parameter);
     program.param_bytes = (program.param_bytes + alignment - 1) / alignment * alignment;
+    if (program.param_bytes + bytes_of(parameter) > kMostParamBytes) {
+      throw MachineError(fmt::format("the parameters of {} take more than {} bytes", program.entry,
+                                     kMostParamBytes));
+    }
     scopes.add_symbol(0, parameter.name, {Space::Param, program.param_bytes, bytes_of(parameter)});
     program.param_bytes += static_cast<uint32_t>(bytes_of(parameter));
   }

@@ -58,9 +58,11 @@ VariableStorage storage_of(uint64_t bytes, uint64_t alignment) {
 // A value of an element: a number as its type writes it, or the address of a symbol.
 void write_initializers(const ptx::Variable& variable, const ModuleSymbols& symbols,
                         std::byte* to) {
-  uint64_t elements = variable.vector;
-  for (const int64_t extent : variable.extents) elements *= static_cast<uint64_t>(extent);
-  const uint64_t size = elements == 0 ? 0 : bytes_of(variable) / elements;
+  ptx::Variable one = variable;  // its element
+  one.extents.clear();
+  one.vector = 1;
+  const uint64_t size = bytes_of(one);
+  const uint64_t elements = bytes_of(variable) / size;
   for (size_t i = 0; i < variable.values.size(); ++i) {
     const ptx::Initializer& value = variable.values[i];
     if (i >= elements) {

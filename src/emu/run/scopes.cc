@@ -19,6 +19,8 @@ uint64_t bytes_of(const ptx::Variable& variable) {
   const std::optional<isa::Type> type = isa::type_named(variable.type);
   uint64_t bytes = type ? (isa::bits_of(*type) + 7) / 8 : 8;  // references are 8 bytes
   bytes *= variable.vector;
+  const bool open = !variable.extents.empty() && variable.extents.front() < 0;
+  if (open && variable.initialized) return bytes * variable.values.size();  // x[] = {1, 2}
   for (const int64_t extent : variable.extents)
     bytes *= extent < 0 ? 0 : static_cast<uint64_t>(extent);
   return bytes;
@@ -90,16 +92,19 @@ std::optional<uint32_t> Scopes::find_label(uint32_t scope, std::string_view name
 
 std::optional<Register> Scopes::find_register(uint32_t scope, std::string_view name) const {
   const size_t digits = name.find_last_not_of("0123456789") + 1;
+  // %r01 is not %r1, and no range is so long that its numbers have ten digits.
+  const std::string_view text = name.substr(digits);
+  const bool is_number = !text.empty() && text.size() < 10 && (text == "0" || text[0] != '0');
   uint64_t number = 0;
-  for (const char digit : name.substr(digits).substr(0, 8)) number = number * 10 + (digit - '0');
+  for (const char digit : is_number ? text : "")
+    number = number * 10 + static_cast<uint64_t>(digit - '0');
   for (;; scope = scopes_[scope].parent) {
     const std::map<std::string_view, RegisterRange>& registers = scopes_[scope].registers;
     const auto whole = registers.find(name);
     if (whole != registers.end() && whole->second.count == 0) {
       return Register{whole->second.type, whole->second.first};
     }
-    const auto range =
-        digits == name.size() ? registers.end() : registers.find(name.substr(0, digits));
+    const auto range = is_number ? registers.find(name.substr(0, digits)) : registers.end();
     if (range != registers.end() && number < range->second.count) {
       const uint32_t each = range->second.type == isa::Type::Pred ? 1 : rows_of(range->second.type);
       return Register{range->second.type,
