@@ -15,7 +15,8 @@ std::string text_of_json(const Json& value) {
 void check_members(const Json& object, const std::string& where,
                    std::initializer_list<const char*> known) {
   if (!object.is_object()) bad_input("{} is {}; it must be an object", where, text_of_json(object));
-  for (const auto& [name, value] : object.items()) {
+  for (const auto& member : object.items()) {
+    const std::string& name = member.key();
     if (std::none_of(known.begin(), known.end(),
                      [&](const char* other) { return name == other; })) {
       std::string names;
