@@ -61,7 +61,6 @@ class OneWarp : public Decoder {
 
   uint32_t arch_;
   uint32_t used_rows_;
-  const ptx::Instruction* text_ = nullptr;
 };
 
 // What one lane must give: the inputs are the register operands after the first, in order, each as its bits.

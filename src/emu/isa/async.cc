@@ -95,14 +95,7 @@ Instr decode_commit(Decoder& decoder, const Words&, const ptx::Instruction& text
 Outcome wait_groups(Warp& warp, const Instr& i) {
   Cta& cta = *warp.cta;
   Split& split = warp.splits[warp.split];
-  bool finished = true;
-  for (const CpAsync& copy : cta.copies) {
-    if (copy.warp != &warp) continue;
-    for (const CpLane& part : copy.lanes) {
-      if (!part.done && waits_for(warp, part, i.extra)) finished = false;
-    }
-  }
-  if (!finished) {
+  if (!copies_are_done(cta, warp, i.extra)) {
     split.wait = {WaitOn::Kind::CpAsync, i.extra, 0};
     return Outcome::Wait;
   }

@@ -5,9 +5,6 @@
 
 namespace fa4::emu::isa {
 
-DecodeError::DecodeError(const ptx::Instruction& text, const std::string& sentence)
-    : std::runtime_error(sentence), place(text.place) {}
-
 void Decoder::require_operands(const ptx::Instruction& text, size_t least, size_t most) {
   const size_t count = text.operands.size();
   if (count >= least && count <= most) return;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a decode function asks for its operands. Every question checks: a register of the wrong width, a missing
-// or a surplus operand is a DecodeError with the line.
+// or a surplus operand is refused.
 #pragma once
 
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -13,12 +12,6 @@
 #include "emu/ptx/module.h"
 
 namespace fa4::emu::isa {
-
-class DecodeError : public std::runtime_error {
- public:
-  DecodeError(const ptx::Instruction& text, const std::string& sentence);
-  ptx::Place place;
-};
 
 inline constexpr uint32_t kNoJoin = 0xffffffff;
 
@@ -63,7 +56,7 @@ class Decoder {
   virtual int64_t number(const ptx::Operand& operand) = 0;
   virtual uint32_t arch() const = 0;  // 80, 90
   virtual bool exact() const = 0;  // matrix products as the silicon rounds them; else fast, in f32
-  [[noreturn]] virtual void refuse(const std::string& sentence) = 0;  // throws DecodeError
+  [[noreturn]] virtual void refuse(const std::string& sentence) = 0;  // throws
 
   // An instruction with the operands d, a, b, c of such types; as many as the text must have.
   Instr unary(ExecFn exec, const ptx::Instruction& text, Type d, Type a);

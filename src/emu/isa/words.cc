@@ -61,8 +61,6 @@ bool is_signed(Type type) { return type >= Type::S8 && type <= Type::S64; }
 
 bool is_float(Type type) { return type >= Type::F16; }
 
-bool is_unsigned_or_bits(Type type) { return type >= Type::B8 && type <= Type::U64; }
-
 bool Words::has(std::string_view word) const {
   return std::find(words_.begin(), words_.end(), word) != words_.end();
 }

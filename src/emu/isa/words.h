@@ -42,7 +42,6 @@ std::optional<Type> type_named(std::string_view word);
 uint32_t bits_of(Type type);  // 1 for Pred
 bool is_signed(Type type);    // S8..S64
 bool is_float(Type type);     // F16..F64
-bool is_unsigned_or_bits(Type type);
 
 // {rn, rz, rm, rp, rna} of a floating-point result; {rni, rzi, rmi, rpi} of one rounded to an integer.
 enum class Rounding : uint8_t { NearestEven, Zero, Down, Up, NearestAway };

@@ -45,6 +45,16 @@ bool waits_for(const Warp& warp, const CpLane& part, uint32_t unfinished_groups)
   return part.group < committed && committed - part.group > unfinished_groups;
 }
 
+bool copies_are_done(const Cta& cta, const Warp& warp, uint32_t unfinished_groups) {
+  for (const CpAsync& copy : cta.copies) {
+    if (copy.warp != &warp) continue;
+    for (const CpLane& part : copy.lanes) {
+      if (!part.done && waits_for(warp, part, unfinished_groups)) return false;
+    }
+  }
+  return true;
+}
+
 void note_waited(Cta& cta, Warp& warp, uint32_t unfinished_groups) {
   std::erase_if(cta.copies, [&](const CpAsync& copy) {
     if (copy.warp != &warp || copy.num_done != copy.lanes.size()) return false;

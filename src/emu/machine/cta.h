@@ -62,9 +62,8 @@ struct CpAsync {
 
 struct Cta {
   std::array<uint32_t, 3> index{};  // %ctaid
-  uint32_t linear_index = 0;
-  uint32_t rank = 0;              // in its cluster
-  std::vector<std::byte> shared;  // by offset; the first kReservedShared bytes are nobody's
+  uint32_t rank = 0;                // in its cluster
+  std::vector<std::byte> shared;    // by offset; the first kReservedShared bytes are nobody's
   std::span<const std::byte> params;
   uint32_t local_bytes = 0;  // of a thread
   std::vector<Warp> warps;
@@ -83,6 +82,8 @@ struct Cta {
 void advance(Cta& cta, CpAsync& copy, size_t first, size_t count);
 // Whether the active lanes of a warp wait for a part when they allow so many unfinished groups.
 bool waits_for(const Warp& warp, const CpLane& part, uint32_t unfinished_groups);
+// Whether all such parts are done.
+bool copies_are_done(const Cta& cta, const Warp& warp, uint32_t unfinished_groups);
 // The wait is over: the warp knows that those copies are done, and they are forgotten.
 void note_waited(Cta& cta, Warp& warp, uint32_t unfinished_groups);
 // The shared memory that a copy is going to write; null: it may not, which has been reported.

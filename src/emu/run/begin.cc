@@ -25,7 +25,6 @@ void CtaRun::begin(uint32_t linear_index) {
   random_ = Random(state_.options->seed * 0x9e3779b97f4a7c15 + linear_index);
   next_warp_ = 0;
   cta_.index = index_in(launch.grid, linear_index);
-  cta_.linear_index = linear_index;
   cta_.params = launch.params;
   cta_.local_bytes = program_.local_bytes;
   cta_.barriers = {};

@@ -65,16 +65,9 @@ bool CtaRun::ready(Warp& warp, size_t at) {
       return true;
     case WaitOn::Kind::NamedBarrier:
       return cta_.barriers[split.wait.id].generation > split.wait.generation;
-    case WaitOn::Kind::CpAsync: {
+    case WaitOn::Kind::CpAsync:
       warp.active = split.mask;
-      for (const CpAsync& copy : cta_.copies) {
-        if (copy.warp != &warp) continue;
-        for (const CpLane& part : copy.lanes) {
-          if (!part.done && waits_for(warp, part, split.wait.id)) return false;
-        }
-      }
-      return true;
-    }
+      return copies_are_done(cta_, warp, split.wait.id);
     case WaitOn::Kind::Join:
       return siblings_have_come(warp, split);
     case WaitOn::Kind::WarpBarrier:  // others have exited since: they are no longer waited for
@@ -120,27 +113,27 @@ bool CtaRun::merge_waiting(Warp& warp, size_t at) {
   return false;
 }
 
+// Meets and merges of a warp's splits, until there are no more.
+void CtaRun::settle(Warp& warp) {
+  for (size_t at = 0; at < warp.splits.size();) {
+    const WaitOn::Kind waits = warp.splits[at].wait.kind;
+    if (waits == WaitOn::Kind::WarpBarrier && merge_waiting(warp, at)) {
+      at = 0;
+    } else if (waits == WaitOn::Kind::Join && ready(warp, at)) {
+      meet(warp, at);
+      at = 0;
+    } else {
+      ++at;
+    }
+  }
+}
+
 void CtaRun::gather() {
   choices_.clear();
   for (Warp& warp : cta_.warps) {
+    settle(warp);
     for (size_t at = 0; at < warp.splits.size(); ++at) {
-      if (warp.splits[at].wait.kind == WaitOn::Kind::WarpBarrier && merge_waiting(warp, at)) {
-        at = static_cast<size_t>(-1);  // the splits have changed: once more
-        choices_.erase(std::remove_if(choices_.begin(), choices_.end(),
-                                      [&](const Choice& choice) { return choice.warp == &warp; }),
-                       choices_.end());
-        continue;
-      }
-      if (!ready(warp, at)) continue;
-      if (warp.splits[at].wait.kind == WaitOn::Kind::Join) {
-        meet(warp, at);
-        at = static_cast<size_t>(-1);
-        choices_.erase(std::remove_if(choices_.begin(), choices_.end(),
-                                      [&](const Choice& choice) { return choice.warp == &warp; }),
-                       choices_.end());
-        continue;
-      }
-      choices_.push_back({&warp, at});
+      if (ready(warp, at)) choices_.push_back({&warp, at});
     }
   }
   num_runnable_ = choices_.size();

@@ -44,6 +44,7 @@ class CtaRun {
   uint32_t special_value(const Warp& warp, const SpecialRow& special, int lane) const;
 
   void gather();
+  void settle(Warp& warp);
   bool ready(Warp& warp, size_t split);
   bool siblings_have_come(const Warp& warp, const Split& split) const;
   void meet(Warp& warp, size_t split);
