@@ -10,7 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "emu/machine/calls.h"
+#include "emu/machine/heap.h"
 #include "emu/machine/memory.h"
+#include "emu/machine/output.h"
 #include "emu/machine/report.h"
 #include "emu/machine/shadow.h"
 #include "emu/machine/warp.h"
@@ -74,6 +77,9 @@ struct Cta {
   GlobalMemory* memory = nullptr;
   Reports* reports = nullptr;
   const Describer* describer = nullptr;
+  const CallTable* calls = nullptr;
+  Output* output = nullptr;
+  Heap* heap = nullptr;
 
   uint32_t num_live_warps() const;
 };

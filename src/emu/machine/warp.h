@@ -5,8 +5,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "emu/machine/calls.h"
 #include "emu/machine/row.h"
 
 namespace fa4::emu {
@@ -27,7 +29,8 @@ struct WaitOn {
 // Where lanes that a branch has parted meet again: the branch's immediate post-dominator.
 struct Join {
   uint32_t pc;
-  uint64_t id;  // of one divergence
+  uint64_t id;         // of one divergence
+  uint32_t depth = 0;  // of calls: in a recursive function, others pass by that place
 };
 
 // Lanes of a warp that are at one place.
@@ -36,6 +39,12 @@ struct Split {
   LaneMask mask = 0;
   std::vector<Join> joins;  // the nearest last
   WaitOn wait;
+  std::shared_ptr<const Frame> frame;  // of the innermost call; null: in the entry
+
+  uint32_t depth() const { return frame == nullptr ? 0 : frame->depth; }
+  bool is_at_join() const {
+    return !joins.empty() && pc == joins.back().pc && depth() == joins.back().depth;
+  }
 };
 
 struct Warp {

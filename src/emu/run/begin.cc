@@ -33,6 +33,9 @@ void CtaRun::begin(uint32_t linear_index) {
   cta_.memory = state_.memory;
   cta_.reports = state_.reports;
   cta_.describer = &program_;
+  cta_.calls = &program_.calls;
+  cta_.output = state_.output;
+  cta_.heap = state_.heap;
   cta_.shared.assign(program_.dynamic_shared_base + launch.dynamic_shared_bytes,
                      std::byte{kPoisonByte});
   cta_.shadow.reset(state_.options->checks, static_cast<uint32_t>(cta_.shared.size()), num_warps);
@@ -67,7 +70,7 @@ void CtaRun::begin_warp(Warp& warp, uint32_t first_thread) {
     }
   }
   warp.current = nullptr;
-  warp.splits.assign(1, {.pc = 0, .mask = present, .joins = {}, .wait = {}});
+  warp.splits.assign(1, {.pc = 0, .mask = present, .joins = {}, .wait = {}, .frame = nullptr});
   warp.exited = ~present;
   warp.retired = 0;
   warp.num_divergences = 0;

@@ -10,6 +10,7 @@
 
 #include "emu/isa/table.h"
 #include "emu/ptx/parser.h"
+#include "emu/run/functions.h"
 #include "emu/run/program.h"
 #include "emu/run/scheduler.h"
 
@@ -72,13 +73,15 @@ void write_initializers(const ptx::Variable& variable, const ModuleSymbols& symb
     uint64_t bits = value.bits;
     if (!value.symbol.empty()) {
       const auto symbol = symbols.globals.find(value.symbol);
-      if (symbol == symbols.globals.end()) {
+      const auto function = symbols.functions.find(value.symbol);
+      if (symbol == symbols.globals.end() && function == symbols.functions.end()) {
         throw MachineError(
-            fmt::format("line {}: {} is initialised with {}, which is no variable in "
-                        "global or constant memory",
+            fmt::format("line {}: {} is initialised with {}, which is no function, and no "
+                        "variable in global or constant memory",
                         variable.place.line, variable.name, value.symbol));
       }
-      bits = symbol->second.address + static_cast<uint64_t>(value.offset);
+      bits = (symbol != symbols.globals.end() ? symbol->second.address : function->second) +
+             static_cast<uint64_t>(value.offset);
     }
     std::memcpy(to + i * size, &bits, size);
   }
@@ -157,6 +160,7 @@ std::string policy_names() { return "eager, lazy, reverse, torn or random"; }
 struct Machine::State {
   MachineOptions options;
   GlobalMemory memory;
+  Heap heap;
   std::vector<std::unique_ptr<LoadedModule>> modules;
 
   LoadedModule& module(ModuleId id) {
@@ -196,6 +200,7 @@ ModuleId Machine::load(std::string text) {
   } catch (const ptx::SyntaxError& error) {
     throw MachineError(error.what());
   }
+  loaded->symbols.functions = function_addresses(loaded->tree);
   std::vector<std::pair<const ptx::Variable*, std::byte*>> initialized;
   for (const ptx::ModuleItem& item : loaded->tree.items) {
     const auto* variable = std::get_if<ptx::Variable>(&item);
@@ -253,8 +258,12 @@ GlobalRange Machine::variable(ModuleId module, std::string_view name) const {
 RunReport Machine::launch(const KernelLaunch& launch) {
   const Program& program = state_->program(launch.module, launch.entry);
   check_launch(launch, program, state_->options);
+  if (program.uses_heap) state_->heap.open(&state_->memory);
   Reports reports;
+  Output output;
   LaunchState shared;
+  shared.output = &output;
+  shared.heap = &state_->heap;
   shared.program = &program;
   shared.launch = &launch;
   shared.options = &state_->options;
@@ -288,6 +297,7 @@ RunReport Machine::launch(const KernelLaunch& launch) {
 
   RunReport report;
   report.finished = !shared.stopped;
+  report.output = output.all();
   report.reports = reports.all();
   report.num_errors = reports.num_errors();
   report.num_lost = reports.num_lost();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "emu/isa/instr.h"
+#include "emu/machine/calls.h"
 #include "emu/machine/cta.h"
 #include "emu/ptx/module.h"
 
@@ -89,6 +90,8 @@ struct Program : Describer {
   uint32_t param_bytes = 0;
   std::array<uint32_t, 3> max_threads{};
   std::array<uint32_t, 3> required_threads{};
+  CallTable calls;
+  bool uses_heap = false;
   bool global_atomics = false;       // its CTAs run in order, on one thread of the host
   std::vector<RegisterUse> uses;     // of all instructions, in the order of the code
   std::vector<uint32_t> first_uses;  // of each instruction; one more for the end
@@ -104,7 +107,8 @@ struct Program : Describer {
 // The symbols of a module that all of its kernels see.
 struct ModuleSymbols {
   std::map<std::string_view, Symbol> globals;
-  std::vector<const ptx::Variable*> shared;  // in the order of their declaration
+  std::map<std::string_view, uint64_t> functions;  // addresses that initial values may name
+  std::vector<const ptx::Variable*> shared;        // in the order of their declaration
 };
 
 uint64_t bytes_of(const ptx::Variable& variable);  // of a variable; 0 for one without extent

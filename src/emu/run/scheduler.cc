@@ -103,7 +103,10 @@ bool CtaRun::merge_waiting(Warp& warp, size_t at) {
   const Split& here = warp.splits[at];
   for (size_t i = 0; i < warp.splits.size(); ++i) {
     Split& other = warp.splits[i];
-    if (i == at || other.pc != here.pc || other.wait.kind != WaitOn::Kind::WarpBarrier) continue;
+    if (i == at || other.pc != here.pc || other.wait.kind != WaitOn::Kind::WarpBarrier ||
+        other.frame != here.frame) {
+      continue;
+    }
     other.joins = common_joins(other, here);
     other.mask |= here.mask;
     other.wait = {};
@@ -205,7 +208,7 @@ void CtaRun::run_split(Warp& warp, size_t at) {
   const auto end = static_cast<uint32_t>(program_.code.size());
   for (uint64_t since = 0;; ++since) {
     Split* split = &warp.splits[at];
-    if (!split->joins.empty() && split->pc == split->joins.back().pc) {
+    if (split->is_at_join()) {
       split->wait = {WaitOn::Kind::Join, 0, 0};
       break;
     }

@@ -20,6 +20,8 @@ struct LaunchState {
   const MachineOptions* options = nullptr;
   GlobalMemory* memory = nullptr;
   Reports* reports = nullptr;
+  Output* output = nullptr;
+  Heap* heap = nullptr;
   std::atomic<uint64_t> instructions = 0;
   std::atomic<bool> stopped = false;
 };
