@@ -18,6 +18,8 @@
 
 namespace fa4::emu {
 
+struct WatchTable;
+
 // Says where an instruction stands: "line 523: cp.async.cg.shared.global [%r1], [%rd2], 16; (async.h:17, called at copy.h:61)".
 class Describer {
  public:
@@ -56,6 +58,7 @@ struct Cta {
   Reports* reports = nullptr;
   const Describer* describer = nullptr;
   const CallTable* calls = nullptr;
+  const WatchTable* watched = nullptr;
   Output* output = nullptr;
   Heap* heap = nullptr;
 

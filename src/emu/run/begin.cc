@@ -24,6 +24,12 @@ void ClusterRun::begin(uint32_t cluster_index) {
   const uint32_t num_warps = (volume_of(launch.block) + kLanes - 1) / kLanes;
   cluster_.index = cluster_index;
   cluster_.random = Random(state_.options->seed * 0x9e3779b97f4a7c15 + cluster_index);
+  if (state_.written != nullptr) {
+    cluster_.random.write_down(state_.written->decisions_of(cluster_index));
+  }
+  if (state_.followed != nullptr) {
+    cluster_.random.follow(state_.followed->decisions_of(cluster_index));
+  }
   cluster_.eager = policy_ == Policy::Eager;
   cluster_.impatient = policy_ == Policy::Torn || policy_ == Policy::Random;
   cluster_.operations.clear();
@@ -59,6 +65,7 @@ void ClusterRun::begin_cta(Cta& cta, uint32_t rank) {
   cta.reports = state_.reports;
   cta.describer = &program_;
   cta.calls = &program_.calls;
+  cta.watched = &program_.watched;
   cta.output = state_.output;
   cta.heap = state_.heap;
   cta.shared.assign(program_.dynamic_shared_base + launch.dynamic_shared_bytes,

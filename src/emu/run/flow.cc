@@ -6,17 +6,6 @@
 #include "emu/isa/decoder.h"
 
 namespace fa4::emu {
-namespace {
-
-struct FlowBlock {
-  uint32_t first = 0, last = 0;  // instructions
-  std::vector<uint32_t> next, previous;
-};
-
-struct FlowGraph {
-  std::vector<FlowBlock> blocks;   // the last one is the end of the kernel
-  std::vector<uint32_t> block_at;  // of an instruction
-};
 
 FlowGraph graph_of(const std::vector<FlowStep>& steps) {
   const auto count = static_cast<uint32_t>(steps.size());
@@ -54,6 +43,8 @@ FlowGraph graph_of(const std::vector<FlowStep>& steps) {
   }
   return graph;
 }
+
+namespace {
 
 // Blocks in an order in which each comes after those it leads to, walking back from the end.
 std::vector<uint32_t> order_from_end(const FlowGraph& graph) {

@@ -10,6 +10,7 @@
 #include "emu/run/machine.h"
 #include "emu/run/operands.h"
 #include "emu/run/program.h"
+#include "emu/run/unwritten.h"
 
 namespace fa4::emu {
 namespace {
@@ -296,6 +297,7 @@ Program lower(const ptx::Module& module, const ptx::Function& function,
     program.constants.push_back({operands.stack_row(), entry_bytes, false});
   }
   operands.finish();
+  if (options.checks) watch_unwritten(steps, &program);
   return program;
 }
 

@@ -12,6 +12,7 @@
 #include "emu/ptx/parser.h"
 #include "emu/run/functions.h"
 #include "emu/run/program.h"
+#include "emu/run/schedule.h"
 #include "emu/run/scheduler.h"
 
 namespace fa4::emu {
@@ -190,6 +191,8 @@ struct Machine::State {
   MachineOptions options;
   GlobalMemory memory;
   Heap heap;
+  std::unique_ptr<ScheduleWriter> writer;
+  std::unique_ptr<ScheduleReader> reader;
   std::vector<std::unique_ptr<LoadedModule>> modules;
 
   LoadedModule& module(ModuleId id) {
@@ -207,7 +210,7 @@ struct Machine::State {
     }
     return loaded.programs
         .emplace(name, lower(loaded.tree, *function, loaded.symbols,
-                             {options.arch, options.numerics == Numerics::Exact}))
+                             {options.arch, options.numerics == Numerics::Exact, options.checks}))
         .first->second;
   }
 };
@@ -221,6 +224,14 @@ Machine::~Machine() = default;
 const MachineOptions& Machine::options() const { return state_->options; }
 
 GlobalMemory& Machine::memory() { return state_->memory; }
+
+void Machine::write_schedule(const std::string& path) {
+  state_->writer = std::make_unique<ScheduleWriter>(path);
+}
+
+void Machine::follow_schedule(const std::string& path) {
+  state_->reader = std::make_unique<ScheduleReader>(path);
+}
 
 ModuleId Machine::load(std::string text) {
   auto loaded = std::make_unique<LoadedModule>();
@@ -300,7 +311,15 @@ RunReport Machine::launch(const KernelLaunch& given) {
   shared.heap = &state_->heap;
   shared.program = &program;
   shared.launch = &launch;
-  shared.options = &state_->options;
+  MachineOptions options = state_->options;
+  if (state_->reader != nullptr) {
+    shared.followed = &state_->reader->next(launch);
+    options.policy = shared.followed->policy;
+    options.seed = shared.followed->seed;
+  }
+  LaunchSchedule written(launch, options.policy, options.seed);
+  if (state_->writer != nullptr) shared.written = &written;
+  shared.options = &options;
   shared.memory = &state_->memory;
   shared.reports = &reports;
 
@@ -333,6 +352,14 @@ RunReport Machine::launch(const KernelLaunch& given) {
   RunReport report;
   report.finished = !shared.stopped;
   report.output = output.all();
+  report.repeat = fmt::format("--policy {}", name_of(options.policy));
+  if (options.policy == Policy::Torn || options.policy == Policy::Random) {
+    report.repeat += fmt::format(" --seed {}", options.seed);
+  }
+  if (shared.followed != nullptr) {
+    report.repeat = fmt::format("--policy log --schedule {}", state_->reader->path());
+  }
+  if (state_->writer != nullptr) state_->writer->add(written);
   report.reports = reports.all();
   report.num_errors = reports.num_errors();
   report.num_lost = reports.num_lost();

@@ -161,11 +161,12 @@ uint16_t Operands::symbol_row(const Symbol& symbol, int64_t offset, isa::Type ty
   return constant_row(static_cast<uint32_t>(address), symbol.space == Space::Shared);
 }
 
-void Operands::note_use(const Register& found, uint32_t bits, bool is_written) {
+void Operands::note_use(const ptx::Operand& operand, const Register& found, uint32_t bits,
+                        bool is_written) {
   const bool is_predicate = found.type == isa::Type::Pred;
   const uint32_t count = is_predicate ? 1 : (bits + 31) / 32;
   program_->uses.push_back({found.row, static_cast<uint8_t>(count), static_cast<uint8_t>(bits),
-                            is_predicate, is_written});
+                            is_predicate, false, is_written, operand.name});
 }
 
 Register Operands::register_of(const ptx::Operand& operand) {
@@ -194,7 +195,7 @@ uint16_t Operands::row_in(const ptx::Operand& operand, isa::Type type) {
       refuse(fmt::format("{} has {} bits; {} are read", operand.name, isa::bits_of(found->type),
                          bits));
     }
-    note_use(*found, bits, false);
+    note_use(operand, *found, bits, false);
     return found->row;
   }
   if (const std::optional<uint16_t> special = special_row(operand.name, bits == 64))
@@ -214,7 +215,7 @@ uint16_t Operands::row_out(const ptx::Operand& operand, isa::Type type) {
   if (has < bits || (has > 32 && bits <= 32)) {
     refuse(fmt::format("{} has {} bits; {} are written", operand.name, has, bits));
   }
-  note_use(found, bits, true);
+  note_use(operand, found, bits, true);
   return found.row;
 }
 
@@ -225,7 +226,7 @@ isa::Predicate Operands::predicate_in(const ptx::Operand& operand) {
     return inner;
   }
   const uint16_t index = predicate_of(operand);
-  if (operand.kind != Kind::Sink) note_use({isa::Type::Pred, index}, 1, false);
+  if (operand.kind != Kind::Sink) note_use(operand, {isa::Type::Pred, index}, 1, false);
   return {index, false};
 }
 
@@ -244,7 +245,7 @@ uint16_t Operands::predicate_of(const ptx::Operand& operand) {
 
 uint16_t Operands::predicate_out(const ptx::Operand& operand) {
   const uint16_t index = predicate_of(operand);
-  if (operand.kind != Kind::Sink) note_use({isa::Type::Pred, index}, 1, true);
+  if (operand.kind != Kind::Sink) note_use(operand, {isa::Type::Pred, index}, 1, true);
   return index;
 }
 
@@ -269,7 +270,8 @@ isa::Address Operands::address(const ptx::Operand& operand) {
   if (const std::optional<Register> found = scopes_->find_register(scope_, base.name)) {
     const uint32_t bits = isa::bits_of(found->type);
     if (bits != 32 && bits != 64) refuse("an address has 32 or 64 bits");
-    note_use(*found, bits, false);
+    note_use(base, *found, bits, false);
+    program_->uses.back().is_address = true;
     return {found->row, bits == 64, offset_of(base.offset), callee_.has_value()};
   }
   const Symbol* symbol = scopes_->find_symbol(scope_, base.name);
@@ -294,72 +296,6 @@ uint32_t Operands::target(const ptx::Operand& label) {
   const std::optional<uint32_t> found = scopes_->find_label(scope_, label.name);
   if (!found) refuse(fmt::format("there is no label {}", label.name));
   return *found;
-}
-
-std::vector<uint32_t> Operands::targets(const ptx::Operand& list) {
-  const ptx::Targets* targets = scopes_->find_targets(scope_, list.name);
-  if (targets == nullptr || targets->directive != "branchtargets") {
-    refuse(fmt::format("\"{}\" is no list of branch targets", list.name));
-  }
-  std::vector<uint32_t> places;
-  for (const std::string_view name : targets->names) {
-    const std::optional<uint32_t> found = scopes_->find_label(scope_, name);
-    if (!found) refuse(fmt::format("there is no label {}", name));
-    places.push_back(*found);
-  }
-  return places;
-}
-
-std::vector<FrameSlot> Operands::slots_of(const ptx::Operand* list) {
-  std::vector<FrameSlot> slots;
-  if (list == nullptr) return slots;
-  for (const ptx::Operand& part : list->parts) {
-    const Symbol* symbol =
-        part.kind == Kind::Name ? scopes_->find_symbol(scope_, part.name) : nullptr;
-    if (symbol == nullptr || symbol->space != Space::Local) {
-      refuse("what a call gives and takes must be variables in .param; registers are not served");
-    }
-    slots.push_back({static_cast<uint32_t>(symbol->address), static_cast<uint32_t>(symbol->bytes)});
-  }
-  return slots;
-}
-
-uint32_t Operands::call(const ptx::Instruction& text) {
-  const std::optional<CallText> call = call_text(text);
-  if (!call) refuse("a call names a function, its results before it and its arguments behind it");
-  CallSite site;
-  site.results = slots_of(call->results);
-  site.arguments = slots_of(call->arguments);
-  const std::string_view target = call->target->name;
-  const auto function = functions_.index.find(target);
-  const std::optional<Builtin> builtin = builtin_named(target);
-  if (function != functions_.index.end()) {
-    site.callee = function->second;
-  } else if (builtin) {
-    site.builtin = *builtin;
-    const size_t arguments = *builtin == Builtin::AssertFail ? 5
-                             : *builtin == Builtin::Printf   ? 2
-                                                             : 1;
-    if (site.arguments.size() != arguments) {
-      refuse(
-          fmt::format("{} takes {} arguments, not {}", target, arguments, site.arguments.size()));
-    }
-    for (const FrameSlot& slot : site.arguments) {
-      if (slot.bytes > 8) refuse(fmt::format("an argument of {} has {} bytes", target, slot.bytes));
-    }
-  } else if (scopes_->find_register(scope_, target)) {
-    site.pointer = row_in(*call->target, isa::Type::B64);
-  } else {
-    refuse(fmt::format("there is no function {} with a body in the module", target));
-  }
-  program_->calls.sites.push_back(std::move(site));
-  return static_cast<uint32_t>(program_->calls.sites.size() - 1) |
-         (builtin && function == functions_.index.end() ? isa::kRuntimeCall : 0);
-}
-
-uint16_t Operands::stack_row() {
-  if (program_->calls.stack_row == 0) program_->calls.stack_row = take_rows(2);
-  return program_->calls.stack_row;
 }
 
 uint32_t Operands::list(const std::vector<uint32_t>& values) {

@@ -103,7 +103,7 @@ class Operands final : public isa::Decoder {
   uint16_t symbol_row(const Symbol& symbol, int64_t offset, isa::Type type);
   Register register_of(const ptx::Operand& operand);
   uint16_t predicate_of(const ptx::Operand& operand);
-  void note_use(const Register& found, uint32_t bits, bool is_written);
+  void note_use(const ptx::Operand& operand, const Register& found, uint32_t bits, bool is_written);
 
   LoweringOptions options_;
   const FunctionSet& functions_;

@@ -13,6 +13,7 @@
 #include "emu/isa/instr.h"
 #include "emu/machine/calls.h"
 #include "emu/machine/cta.h"
+#include "emu/machine/watch.h"
 #include "emu/ptx/module.h"
 
 namespace fa4::emu {
@@ -72,7 +73,9 @@ struct RegisterUse {
   uint8_t count;
   uint8_t bits;  // of the value: 16 of a packed half in 32
   bool is_predicate;
-  bool is_written;  // by a guarded instruction only in the lanes that its guard lets
+  bool is_address;        // the base of a memory operand
+  bool is_written;        // by a guarded instruction only in the lanes that its guard lets
+  std::string_view name;  // "%r7"
 };
 
 struct Program : Describer {
@@ -96,6 +99,7 @@ struct Program : Describer {
   bool blocks_are_clusters = false;            // .blocksareclusters
   bool global_atomics = false;                 // its CTAs run in order, on one thread of the host
   CallTable calls;
+  WatchTable watched;
   bool uses_heap = false;
   std::vector<RegisterUse> uses;     // of all instructions, in the order of the code
   std::vector<uint32_t> first_uses;  // of each instruction; one more for the end
@@ -121,6 +125,7 @@ uint32_t alignment_of(const ptx::Variable& variable);
 struct LoweringOptions {
   uint32_t arch = 80;
   bool exact = true;
+  bool checks = true;
 };
 
 // Throws MachineError with the line of the text: an unknown form, an unknown name, a register of the wrong width.
