@@ -13,8 +13,8 @@
 #include "emu/isa/instr.h"
 #include "emu/machine/calls.h"
 #include "emu/machine/cta.h"
-#include "emu/machine/watch.h"
 #include "emu/ptx/module.h"
+#include "emu/run/watch.h"
 
 namespace fa4::emu {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "emu/isa/instr.h"
-#include "emu/machine/watch.h"
+#include "emu/run/watch.h"
 
 namespace fa4::emu {
 
