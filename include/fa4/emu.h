@@ -178,7 +178,29 @@ FA4EMU_API fa4emu_status fa4emu_variable(fa4emu_machine* machine, uint64_t modul
  * overlap. An access outside every range is reported and not made. */
 FA4EMU_API fa4emu_status fa4emu_add_memory(fa4emu_machine* machine, const char* name,
                                            const void* base, uint64_t bytes, int32_t writable);
+
+/* The same, with what may be known of it. */
+typedef struct fa4emu_memory {
+  size_t struct_size;
+  const char* name;
+  const void* base;
+  uint64_t bytes;
+  int32_t writable;
+  int32_t
+      uninitialised; /* 1: nobody has written it yet: a read of what no kernel has written, and no
+                              fa4emu_mark_initialised has named, is reported. 0: all of it has a value */
+} fa4emu_memory;
+FA4EMU_API fa4emu_status fa4emu_add_memory_range(fa4emu_machine* machine,
+                                                 const fa4emu_memory* memory);
+/* The host has written there, in any ranges. */
+FA4EMU_API fa4emu_status fa4emu_mark_initialised(fa4emu_machine* machine, const void* base,
+                                                 uint64_t bytes);
 FA4EMU_API fa4emu_status fa4emu_remove_memory(fa4emu_machine* machine, const void* base);
+
+/* What launches choose from now on where their policy is free is written to a file, which begins anew; or taken from such
+ * a file, launch by launch, whatever the policy and the seed: what has been seen once can be seen again. */
+FA4EMU_API fa4emu_status fa4emu_write_schedule(fa4emu_machine* machine, const char* path);
+FA4EMU_API fa4emu_status fa4emu_follow_schedule(fa4emu_machine* machine, const char* path);
 
 /* Runs a grid to its end, or to where it cannot go on. FA4EMU_OK means that it was begun: whether it was right is in the
  * report, which the caller destroys. */

@@ -34,6 +34,10 @@ class MachineLibrary {
   decltype(&fa4emu_entry_facts) entry_facts = nullptr;
   decltype(&fa4emu_variable) variable = nullptr;
   decltype(&fa4emu_add_memory) add_memory = nullptr;
+  decltype(&fa4emu_add_memory_range) add_memory_range = nullptr;
+  decltype(&fa4emu_mark_initialised) mark_initialised = nullptr;
+  decltype(&fa4emu_write_schedule) write_schedule = nullptr;
+  decltype(&fa4emu_follow_schedule) follow_schedule = nullptr;
   decltype(&fa4emu_remove_memory) remove_memory = nullptr;
   decltype(&fa4emu_launch) launch = nullptr;
   decltype(&fa4emu_report_summary) report_summary = nullptr;
@@ -74,7 +78,11 @@ class MachineLibrary {
            bind(&load, "fa4emu_load") && bind(&entry_name, "fa4emu_entry_name") &&
            bind(&entry_facts, "fa4emu_entry_facts") && bind(&variable, "fa4emu_variable") &&
            bind(&add_memory, "fa4emu_add_memory") && bind(&remove_memory, "fa4emu_remove_memory") &&
-           bind(&launch, "fa4emu_launch") && bind(&report_summary, "fa4emu_report_summary") &&
+           bind(&add_memory_range, "fa4emu_add_memory_range") &&
+           bind(&mark_initialised, "fa4emu_mark_initialised") &&
+           bind(&write_schedule, "fa4emu_write_schedule") &&
+           bind(&follow_schedule, "fa4emu_follow_schedule") && bind(&launch, "fa4emu_launch") &&
+           bind(&report_summary, "fa4emu_report_summary") &&
            bind(&report_item, "fa4emu_report_item") && bind(&report_unit, "fa4emu_report_unit") &&
            bind(&report_form, "fa4emu_report_form") &&
            bind(&report_destroy, "fa4emu_report_destroy");

@@ -81,7 +81,8 @@ class LoadedMachine {
     fa4emu_options options;
     fa4emu_options_init(&options);
     options.arch = static_cast<uint32_t>(arch);
-    options.policy = settings_.policy.c_str();
+    const bool follows = settings_.policy == "log";
+    options.policy = follows ? nullptr : settings_.policy.c_str();
     options.numerics = settings_.numerics.c_str();
     options.seed = settings_.seed;
     options.threads = settings_.threads;
@@ -89,6 +90,16 @@ class LoadedMachine {
     FA4_RETURN_IF_ERROR(
         from_machine(library, library.create(&options, &machine), "the PTX machine"));
     machine_ = MachineLibrary::Machine(machine, {&library});
+    if (follows) {
+      FA4_RETURN_IF_ERROR(from_machine(library,
+                                       library.follow_schedule(machine, settings_.schedule.c_str()),
+                                       "the PTX machine"));
+    }
+    if (!settings_.schedule_log.empty()) {
+      FA4_RETURN_IF_ERROR(
+          from_machine(library, library.write_schedule(machine, settings_.schedule_log.c_str()),
+                       "the PTX machine"));
+    }
     return {};
   }
 
@@ -118,11 +129,23 @@ class LoadedMachine {
         fmt::format("kernel {} cannot be loaded into the PTX machine", kernel.entry));
   }
 
+  // What a kernel may write has no value before it does: outputs and the workspace may hold anything.
   Status add(const Buffer& buffer) {
-    return from_machine(*library_,
-                        library_->add_memory(machine_.get(), buffer.name.c_str(), buffer.base,
-                                             buffer.bytes, buffer.writable),
+    const fa4emu_memory memory = {.struct_size = sizeof(fa4emu_memory),
+                                  .name = buffer.name.c_str(),
+                                  .base = buffer.base,
+                                  .bytes = buffer.bytes,
+                                  .writable = buffer.writable,
+                                  .uninitialised = buffer.writable};
+    return from_machine(*library_, library_->add_memory_range(machine_.get(), &memory),
                         "the PTX machine");
+  }
+
+  // Inputs, which may lie between the rows of an output.
+  void mark_initialised(std::span<const Buffer> buffers) {
+    for (const Buffer& buffer : buffers) {
+      if (!buffer.writable) library_->mark_initialised(machine_.get(), buffer.base, buffer.bytes);
+    }
   }
 
   void remove(const Buffer& buffer) {  // that was added, so that it cannot fail
@@ -222,6 +245,7 @@ class EmulatedDevice final : public Device {
       status = machine_->add(reachable[num_added]);
       if (status.ok()) ++num_added;
     }
+    machine_->mark_initialised(buffers);
     for (size_t i = 0; status.ok() && i < steps.size(); ++i) status = machine_->launch(steps[i]);
     for (size_t i = 0; i < num_added; ++i) machine_->remove(reachable[i]);
     return status;

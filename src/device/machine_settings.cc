@@ -34,6 +34,13 @@ Status machine_settings(MachineSettings* settings) {
   const std::string_view numerics = variable("FA4_EMU_NUMERICS");
   if (!numerics.empty()) settings->numerics = numerics;
   settings->report = variable("FA4_EMU_REPORT");
+  settings->schedule = variable("FA4_EMU_SCHEDULE");
+  settings->schedule_log = variable("FA4_EMU_SCHEDULE_LOG");
+  if ((settings->policy == "log") != !settings->schedule.empty()) {
+    return invalid_argument(
+        "FA4_EMU_POLICY is \"{}\" and FA4_EMU_SCHEDULE is \"{}\"; log and a schedule go together",
+        settings->policy, settings->schedule);
+  }
   FA4_RETURN_IF_ERROR(
       read_number("FA4_EMU_SEED", std::numeric_limits<uint64_t>::max(), &settings->seed));
   uint64_t threads = 0;

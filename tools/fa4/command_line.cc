@@ -40,8 +40,13 @@ void add_shared_options(CLI::App* app, SharedOptions* shared) {
   app->add_option("--scale", shared->scale, "default: 1/sqrt(D)")->group(group);
   app->add_option("--threads", shared->threads, "0: as many as OpenMP chooses")->group(group);
   const std::string machine = "PTX machine (backends emulated:...)";
-  app->add_option("--policy", shared->policy,
-                  "eager, lazy, reverse, torn or random: the order of what nothing synchronises")
+  app->add_option(
+         "--policy", shared->policy,
+         "eager, lazy, reverse, torn, random or log: the order of what nothing synchronises")
+      ->group(machine);
+  app->add_option("--schedule", shared->schedule, "of --policy log: what --schedule-log wrote")
+      ->group(machine);
+  app->add_option("--schedule-log", shared->schedule_log, "a file that takes what the policy chose")
       ->group(machine);
   app->add_option("--schedule-seed", shared->schedule_seed,
                   "of the policy; 0 when not given (--seed is that of the values)")
@@ -215,9 +220,12 @@ void add_emu(CLI::App* app, Action* action) {
                    "SPEC.json: entry, grid, block, parameters, buffers, outputs")
       ->required();
   verb->add_option("-o,--output", arguments->output, "where the outputs go, as safetensors");
-  verb->add_option("--policy", arguments->policy, "eager, lazy, reverse, torn or random")
+  verb->add_option("--policy", arguments->policy, "eager, lazy, reverse, torn, random or log")
       ->capture_default_str();
   verb->add_option("--seed", arguments->seed, "of the policy")->capture_default_str();
+  verb->add_option("--schedule", arguments->schedule, "of --policy log: what --schedule-log wrote");
+  verb->add_option("--schedule-log", arguments->schedule_log,
+                   "a file that takes what the policy chose");
   verb->add_option("--numerics", arguments->numerics, "exact or fast")->capture_default_str();
   verb->add_option("--arch", arguments->arch, "sm_80, sm_86, sm_89, sm_90a or sm_120")
       ->capture_default_str();

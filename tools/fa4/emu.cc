@@ -34,14 +34,24 @@ MachineLibrary::Machine make_machine(const MachineLibrary& library, const EmuArg
   fa4emu_options options;
   fa4emu_options_init(&options);
   options.arch = parse_arch(arguments.arch);
-  options.policy = arguments.policy.c_str();
+  const bool follows = arguments.policy == "log";
+  if (follows != !arguments.schedule.empty()) {
+    bad_input(
+        "--policy log and --schedule go together: the policy that a schedule was written with is in it");
+  }
+  options.policy = follows ? nullptr : arguments.policy.c_str();
   options.numerics = arguments.numerics.c_str();
   options.seed = arguments.seed;
   options.threads = arguments.threads;
   options.max_instructions = arguments.max_instructions;
   fa4emu_machine* machine = nullptr;
   check_machine(library, library.create(&options, &machine));
-  return {machine, {&library}};
+  MachineLibrary::Machine made(machine, {&library});
+  if (follows) check_machine(library, library.follow_schedule(machine, arguments.schedule.c_str()));
+  if (!arguments.schedule_log.empty()) {
+    check_machine(library, library.write_schedule(machine, arguments.schedule_log.c_str()));
+  }
+  return made;
 }
 
 MachineLibrary::Report launch(const MachineLibrary& library, fa4emu_machine* machine,

@@ -96,6 +96,8 @@ void use_machine_options(const SharedOptions& shared) {
   };
   const Row rows[] = {{"--policy", "FA4_EMU_POLICY", &shared.policy},
                       {"--schedule-seed", "FA4_EMU_SEED", &shared.schedule_seed},
+                      {"--schedule", "FA4_EMU_SCHEDULE", &shared.schedule},
+                      {"--schedule-log", "FA4_EMU_SCHEDULE_LOG", &shared.schedule_log},
                       {"--numerics", "FA4_EMU_NUMERICS", &shared.numerics},
                       {"--machine-report", "FA4_EMU_REPORT", &shared.machine_report}};
   for (const Row& row : rows) {

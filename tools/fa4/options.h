@@ -30,7 +30,7 @@ struct SharedOptions {
   double scale = std::numeric_limits<double>::quiet_NaN();
   int32_t threads = 0;
   // Of the PTX machine, with a backend emulated:…; empty: not given.
-  std::string policy, schedule_seed, numerics, machine_report;
+  std::string policy, schedule_seed, schedule, schedule_log, numerics, machine_report;
 };
 
 // These throw Failure with exit code 2 for text that is no shape, dtype or window.

@@ -69,6 +69,7 @@ struct DumpArguments {
 struct EmuArguments {
   std::string ptx, launch, output;
   std::string policy = "eager", numerics = "exact", arch = "sm_80";
+  std::string schedule, schedule_log;
   uint64_t seed = 0, max_instructions = 0;
   uint32_t threads = 0;
 };

@@ -76,6 +76,7 @@ std::string repeat_options(const VerifyArguments& arguments) {
   if (shared.threads != 0) text += fmt::format(" --threads {}", shared.threads);
   if (!shared.policy.empty()) text += " --policy " + shared.policy;
   if (!shared.schedule_seed.empty()) text += " --schedule-seed " + shared.schedule_seed;
+  if (!shared.schedule.empty()) text += " --schedule " + shared.schedule;
   if (!shared.numerics.empty()) text += " --numerics " + shared.numerics;
   if (arguments.pass != "both") text += " --pass " + arguments.pass;
   if (arguments.check_threads) text += " --thread-check";

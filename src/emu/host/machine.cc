@@ -216,6 +216,49 @@ fa4emu_status fa4emu_add_memory(fa4emu_machine* machine, const char* name, const
   });
 }
 
+fa4emu_status fa4emu_add_memory_range(fa4emu_machine* machine, const fa4emu_memory* memory) {
+  namespace host = fa4::emu::host;
+  return host::guarded([&] {
+    fa4emu_machine& owner = host::checked_machine(machine);
+    const fa4emu_memory known = host::read_struct(memory, "memory");
+    if (known.name == nullptr) host::bad_argument("memory.name is null");
+    if (known.uninitialised != 0 && known.uninitialised != 1) {
+      host::bad_argument("memory.uninitialised is {}; it must be 0 or 1", known.uninitialised);
+    }
+    fa4::emu::GlobalRange range{known.name, reinterpret_cast<uint64_t>(known.base), known.bytes,
+                                known.writable != 0};
+    if (known.uninitialised == 1 && known.bytes != 0)
+      range.written = fa4::emu::unwritten(known.bytes);
+    host::add_memory(owner, range);
+  });
+}
+
+fa4emu_status fa4emu_mark_initialised(fa4emu_machine* machine, const void* base, uint64_t bytes) {
+  namespace host = fa4::emu::host;
+  return host::guarded([&] {
+    host::checked_machine(machine).machine.memory().mark_written(reinterpret_cast<uint64_t>(base),
+                                                                 bytes);
+  });
+}
+
+fa4emu_status fa4emu_write_schedule(fa4emu_machine* machine, const char* path) {
+  namespace host = fa4::emu::host;
+  return host::guarded([&] {
+    fa4emu_machine& owner = host::checked_machine(machine);
+    if (path == nullptr) host::bad_argument("path is null");
+    owner.machine.write_schedule(path);
+  });
+}
+
+fa4emu_status fa4emu_follow_schedule(fa4emu_machine* machine, const char* path) {
+  namespace host = fa4::emu::host;
+  return host::guarded([&] {
+    fa4emu_machine& owner = host::checked_machine(machine);
+    if (path == nullptr) host::bad_argument("path is null");
+    owner.machine.follow_schedule(path);
+  });
+}
+
 fa4emu_status fa4emu_remove_memory(fa4emu_machine* machine, const void* base) {
   namespace host = fa4::emu::host;
   return host::guarded([&] {

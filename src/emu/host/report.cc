@@ -33,6 +33,7 @@ std::string text_of(const RunReport& report, const std::string& entry) {
   if (report.num_lost > 0) {
     text += fmt::format("{} reports more are not shown\n", report.num_lost);
   }
+  if (!report.reports.empty()) text += fmt::format("repeat  {}\n", report.repeat);
   text += "units\n";
   for (const auto& [unit, warps] : report.units) text += fmt::format("  {:>14}  {}\n", warps, unit);
   text += "forms\n";

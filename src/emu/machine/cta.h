@@ -9,11 +9,16 @@
 #include <string>
 #include <vector>
 
+#include "emu/machine/calls.h"
+#include "emu/machine/heap.h"
 #include "emu/machine/memory.h"
+#include "emu/machine/output.h"
 #include "emu/machine/report.h"
 #include "emu/machine/warp.h"
 
 namespace fa4::emu {
+
+struct WatchTable;
 
 // Says where an instruction stands: "line 523: cp.async.cg.shared.global [%r1], [%rd2], 16; (async.h:17, called at copy.h:61)".
 class Describer {
@@ -55,6 +60,10 @@ struct Cta {
   GlobalMemory* memory = nullptr;
   Reports* reports = nullptr;
   const Describer* describer = nullptr;
+  const CallTable* calls = nullptr;
+  const WatchTable* watched = nullptr;
+  Output* output = nullptr;
+  Heap* heap = nullptr;
 
   uint32_t num_live_warps() const;
   // Its place in the cluster's shadow.

@@ -3,7 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "emu/machine/async.h"
 #include "emu/machine/cluster.h"
@@ -42,6 +45,25 @@ std::byte* refused(Warp& warp, std::string_view code, std::string_view kind, Spa
   return nullptr;
 }
 
+// A read of what nobody has written, in a range that says so, is reported and made.
+void note_written(Warp& warp, const GlobalRange& range, Space space, uint64_t address, int lane,
+                  uint32_t bytes, Access access) {
+  uint8_t* const flags = range.written.get() + (address - range.base);
+  if (access != Access::Write) {
+    const uint8_t* const end = flags + bytes;
+    const uint8_t* const hole = std::find<const uint8_t*>(flags, end, uint8_t{0});
+    if (hole != end) {
+      report(warp, Level::Error, "gmem.uninit",
+             fmt::format(
+                 "uninitialised read: lane {} reads {} bytes of {} memory at {:#x}, byte {} of {}, "
+                 "which nobody has written",
+                 lane, bytes, name_of(space), address,
+                 address - range.base + static_cast<uint64_t>(hole - flags), range.name));
+    }
+  }
+  if (access != Access::Read) std::memset(flags, 1, bytes);
+}
+
 std::byte* resolve_global(Warp& warp, Space space, uint64_t address, int lane, uint32_t bytes,
                           Access access) {
   const GlobalRange* range = warp.last_range;
@@ -63,6 +85,7 @@ std::byte* resolve_global(Warp& warp, Space space, uint64_t address, int lane, u
     return refused(warp, "gmem.readonly", "out of bounds", space, address, lane, bytes, access,
                    fmt::format("which is {}, an input", range->name));
   }
+  if (range->written != nullptr) note_written(warp, *range, space, address, lane, bytes, access);
   return reinterpret_cast<std::byte*>(address);
 }
 
@@ -227,6 +250,22 @@ const char* name_of(Space space) {
 void GlobalMemory::add(GlobalRange range) {
   const uint64_t base = range.base;
   ranges_[base] = std::move(range);
+}
+
+void GlobalMemory::mark_written(uint64_t address, uint64_t bytes) {
+  const uint64_t end = address + bytes;
+  for (auto& [base, range] : ranges_) {
+    if (range.written == nullptr) continue;
+    const uint64_t from = std::max(address, base), to = std::min(end, base + range.bytes);
+    if (from < to) std::memset(range.written.get() + (from - base), 1, to - from);
+  }
+}
+
+std::shared_ptr<uint8_t[]> unwritten(uint64_t bytes) {
+  // Pages that nobody touches cost nothing.
+  auto* const flags = static_cast<uint8_t*>(std::calloc(bytes, 1));
+  if (flags == nullptr) throw std::bad_alloc();
+  return {flags, [](uint8_t* given) { std::free(given); }};
 }
 
 void GlobalMemory::remove(uint64_t base) { ranges_.erase(base); }

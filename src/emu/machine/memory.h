@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,7 +38,12 @@ struct GlobalRange {
   uint64_t base = 0;
   uint64_t bytes = 0;
   bool writable = true;
+  // One for each byte: whether anybody has written it. Null: all of it, so that no read is asked about.
+  std::shared_ptr<uint8_t[]> written = nullptr;
 };
+
+// For GlobalRange::written: of so many bytes none.
+std::shared_ptr<uint8_t[]> unwritten(uint64_t bytes);
 
 // Memory outside a grid: what the host has allocated, and the variables of modules. Addresses are those of the
 // host, so that a kernel runs on tensors where they lie. Not changed while a kernel runs.
@@ -49,6 +55,8 @@ class GlobalMemory {
   const GlobalRange* find(uint64_t address, uint64_t bytes) const;
   // The nearest range below or above, for a report; null: there is none.
   const GlobalRange* nearest(uint64_t address) const;
+  // The host has written there.
+  void mark_written(uint64_t address, uint64_t bytes);
 
  private:
   std::map<uint64_t, GlobalRange> ranges_;  // by base

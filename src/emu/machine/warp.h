@@ -5,9 +5,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "emu/machine/async.h"
+#include "emu/machine/calls.h"
 #include "emu/machine/row.h"
 
 namespace fa4::emu {
@@ -39,7 +41,8 @@ struct WaitOn {
 // Where lanes that a branch has parted meet again: the branch's immediate post-dominator.
 struct Join {
   uint32_t pc;
-  uint64_t id;  // of one divergence
+  uint64_t id;         // of one divergence
+  uint32_t depth = 0;  // of calls: in a recursive function, others pass by that place
 };
 
 // Lanes of a warp that are at one place.
@@ -52,6 +55,12 @@ struct Split {
   uint32_t num_polls = 0;            // that have seen since what they had seen before
   uint32_t num_parks = 0;            // how often it was parked since
   std::array<uint64_t, 4> polled{};  // what the last ones saw
+  std::shared_ptr<const Frame> frame;  // of the innermost call; null: in the entry
+
+  uint32_t depth() const { return frame == nullptr ? 0 : frame->depth; }
+  bool is_at_join() const {
+    return !joins.empty() && pc == joins.back().pc && depth() == joins.back().depth;
+  }
 };
 
 struct Warp {

@@ -34,6 +34,12 @@ void ClusterRun::begin(uint32_t cluster_index) {
   const uint32_t num_warps = (volume_of(launch.block) + kLanes - 1) / kLanes;
   cluster_.index = cluster_index;
   cluster_.random = Random(state_.options->seed * 0x9e3779b97f4a7c15 + cluster_index);
+  if (state_.written != nullptr) {
+    cluster_.random.write_down(state_.written->decisions_of(cluster_index));
+  }
+  if (state_.followed != nullptr) {
+    cluster_.random.follow(state_.followed->decisions_of(cluster_index));
+  }
   cluster_.eager = policy_ == Policy::Eager;
   cluster_.impatient = policy_ == Policy::Torn || policy_ == Policy::Random;
   cluster_.operations.clear();
@@ -71,6 +77,10 @@ void ClusterRun::begin_cta(Cta& cta, uint32_t rank) {
   cta.memory = state_.memory;
   cta.reports = state_.reports;
   cta.describer = state_.names;
+  cta.calls = &program_.calls;
+  cta.watched = &program_.watched;
+  cta.output = state_.output;
+  cta.heap = state_.heap;
   cta.shared.assign(program_.dynamic_shared_base + launch.dynamic_shared_bytes,
                     std::byte{kPoisonByte});
   cta.warps.resize(num_warps);
@@ -105,7 +115,7 @@ void ClusterRun::begin_warp(Warp& warp, uint32_t first_thread) {
     }
   }
   warp.current = nullptr;
-  warp.splits.assign(1, {.pc = 0, .mask = present, .joins = {}, .wait = {}});
+  warp.splits.assign(1, {.pc = 0, .mask = present, .joins = {}, .wait = {}, .frame = nullptr});
   warp.exited = ~present;
   warp.retired = 0;
   warp.num_divergences = 0;

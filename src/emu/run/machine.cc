@@ -10,8 +10,10 @@
 
 #include "emu/isa/table.h"
 #include "emu/ptx/parser.h"
+#include "emu/run/functions.h"
 #include "emu/run/names.h"
 #include "emu/run/program.h"
+#include "emu/run/schedule.h"
 #include "emu/run/scheduler.h"
 
 namespace fa4::emu {
@@ -73,13 +75,15 @@ void write_initializers(const ptx::Variable& variable, const ModuleSymbols& symb
     uint64_t bits = value.bits;
     if (!value.symbol.empty()) {
       const auto symbol = symbols.globals.find(value.symbol);
-      if (symbol == symbols.globals.end()) {
+      const auto function = symbols.functions.find(value.symbol);
+      if (symbol == symbols.globals.end() && function == symbols.functions.end()) {
         throw MachineError(
-            fmt::format("line {}: {} is initialised with {}, which is no variable in "
-                        "global or constant memory",
+            fmt::format("line {}: {} is initialised with {}, which is no function, and no "
+                        "variable in global or constant memory",
                         variable.place.line, variable.name, value.symbol));
       }
-      bits = symbol->second.address + static_cast<uint64_t>(value.offset);
+      bits = (symbol != symbols.globals.end() ? symbol->second.address : function->second) +
+             static_cast<uint64_t>(value.offset);
     }
     std::memcpy(to + i * size, &bits, size);
   }
@@ -187,6 +191,9 @@ std::string policy_names() { return "eager, lazy, reverse, torn or random"; }
 struct Machine::State {
   MachineOptions options;
   GlobalMemory memory;
+  Heap heap;
+  std::unique_ptr<ScheduleWriter> writer;
+  std::unique_ptr<ScheduleReader> reader;
   std::vector<std::unique_ptr<LoadedModule>> modules;
 
   LoadedModule& module(ModuleId id) {
@@ -204,7 +211,7 @@ struct Machine::State {
     }
     return loaded.programs
         .emplace(name, lower(loaded.tree, *function, loaded.symbols,
-                             {options.arch, options.numerics == Numerics::Exact}))
+                             {options.arch, options.numerics == Numerics::Exact, options.checks}))
         .first->second;
   }
 };
@@ -219,6 +226,14 @@ const MachineOptions& Machine::options() const { return state_->options; }
 
 GlobalMemory& Machine::memory() { return state_->memory; }
 
+void Machine::write_schedule(const std::string& path) {
+  state_->writer = std::make_unique<ScheduleWriter>(path);
+}
+
+void Machine::follow_schedule(const std::string& path) {
+  state_->reader = std::make_unique<ScheduleReader>(path);
+}
+
 ModuleId Machine::load(std::string text) {
   auto loaded = std::make_unique<LoadedModule>();
   try {
@@ -226,6 +241,7 @@ ModuleId Machine::load(std::string text) {
   } catch (const ptx::SyntaxError& error) {
     throw MachineError(error.what());
   }
+  loaded->symbols.functions = function_addresses(loaded->tree);
   std::vector<std::pair<const ptx::Variable*, std::byte*>> initialized;
   for (const ptx::ModuleItem& item : loaded->tree.items) {
     const auto* variable = std::get_if<ptx::Variable>(&item);
@@ -288,11 +304,23 @@ RunReport Machine::launch(const KernelLaunch& given) {
     launch.cluster = program.required_cluster;
   }
   check_launch(launch, program, state_->options);
+  if (program.uses_heap) state_->heap.open(&state_->memory);
   Reports reports;
+  Output output;
   LaunchState shared;
+  shared.output = &output;
+  shared.heap = &state_->heap;
   shared.program = &program;
   shared.launch = &launch;
-  shared.options = &state_->options;
+  MachineOptions options = state_->options;
+  if (state_->reader != nullptr) {
+    shared.followed = &state_->reader->next(launch);
+    options.policy = shared.followed->policy;
+    options.seed = shared.followed->seed;
+  }
+  LaunchSchedule written(launch, options.policy, options.seed);
+  if (state_->writer != nullptr) shared.written = &written;
+  shared.options = &options;
   shared.memory = &state_->memory;
   shared.reports = &reports;
   const LaunchNames names(program, launch);
@@ -330,6 +358,15 @@ RunReport Machine::launch(const KernelLaunch& given) {
 
   RunReport report;
   report.finished = !shared.stopped;
+  report.output = output.all();
+  report.repeat = fmt::format("--policy {}", name_of(options.policy));
+  if (options.policy == Policy::Torn || options.policy == Policy::Random) {
+    report.repeat += fmt::format(" --seed {}", options.seed);
+  }
+  if (shared.followed != nullptr) {
+    report.repeat = fmt::format("--policy log --schedule {}", state_->reader->path());
+  }
+  if (state_->writer != nullptr) state_->writer->add(written);
   report.reports = reports.all();
   report.num_errors = reports.num_errors();
   report.num_lost = reports.num_lost();

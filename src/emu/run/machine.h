@@ -96,6 +96,7 @@ struct RunReport {
   std::vector<FormCount> forms;
   std::map<std::string, uint64_t> units;  // warp instructions by unit
   std::string output;                     // of printf
+  std::string repeat;                     // the options that run it so again: "--policy lazy"
 };
 
 // A bad module, entry or launch: one sentence.
@@ -114,6 +115,11 @@ class Machine {
   ModuleId load(std::string ptx);  // throws MachineError, with the line of the text
   EntryFacts entry(ModuleId module, std::string_view name) const;
   std::vector<std::string> entries(ModuleId module) const;
+  // What launches choose from now on is written to a file; taken from one, launch by launch in their order. Throws
+  // MachineError: the file is none, or cannot be written.
+  void write_schedule(const std::string& path);
+  void follow_schedule(const std::string& path);
+
   // The address and size of a variable of a module, as cuModuleGetGlobal gives it.
   GlobalRange variable(ModuleId module, std::string_view name) const;
 

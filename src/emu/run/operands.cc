@@ -53,19 +53,30 @@ bool is_number(const ptx::Operand& operand) {
 
 }  // namespace
 
-Operands::Operands(const LoweringOptions& options, Scopes* scopes, Program* program)
-    : options_(options), scopes_(scopes), program_(program), num_rows_(scopes->num_rows()) {}
+Operands::Operands(const LoweringOptions& options, const FunctionSet& functions, Scopes* scopes,
+                   Program* program)
+    : options_(options),
+      functions_(functions),
+      scopes_(scopes),
+      program_(program),
+      num_rows_(scopes->num_rows()) {}
+
+void Operands::begin_function(std::optional<uint32_t> callee) {
+  callee_ = callee;
+  frame_rows_.clear();
+}
 
 void Operands::begin(const ptx::Instruction* text, uint32_t scope, uint32_t join) {
   text_ = text;
   scope_ = scope;
   join_ = join;
+  program_->first_uses.push_back(static_cast<uint32_t>(program_->uses.size()));
 }
 
 void Operands::finish() {
+  program_->first_uses.push_back(static_cast<uint32_t>(program_->uses.size()));
   program_->num_rows = num_rows_;
   program_->num_predicates = scopes_->num_predicates();
-  program_->local_bytes = (scopes_->local_bytes() + 15) / 16 * 16;
 }
 
 void Operands::refuse(const std::string& sentence) {
@@ -121,8 +132,22 @@ std::optional<uint16_t> Operands::special_row(std::string_view name, bool wide) 
   return std::nullopt;
 }
 
+// The address of a local variable of a function: its row is written by each call.
+uint16_t Operands::frame_row(uint32_t offset, bool wide) {
+  const auto [at, is_new] = frame_rows_.try_emplace({offset, wide}, uint16_t{0});
+  if (is_new) {
+    at->second = take_rows(wide ? 2 : 1);
+    program_->calls.callees[*callee_].addresses.push_back({at->second, offset, wide});
+  }
+  return at->second;
+}
+
 uint16_t Operands::symbol_row(const Symbol& symbol, int64_t offset, isa::Type type) {
   const uint64_t address = symbol.address + static_cast<uint64_t>(offset);
+  if (symbol.space == Space::Local && callee_) {
+    if (isa::bits_of(type) < 32) refuse("an address has 32 or 64 bits");
+    return frame_row(static_cast<uint32_t>(address), isa::bits_of(type) == 64);
+  }
   if (isa::bits_of(type) == 64) {
     if (symbol.space != Space::Shared) return constant64(address);
     // The rank of the CTA goes into the low word.
@@ -134,6 +159,14 @@ uint16_t Operands::symbol_row(const Symbol& symbol, int64_t offset, isa::Type ty
   if (isa::bits_of(type) != 32) refuse("an address has 32 or 64 bits");
   if (symbol.space == Space::Global) refuse("the address of a global variable has 64 bits");
   return constant_row(static_cast<uint32_t>(address), symbol.space == Space::Shared);
+}
+
+void Operands::note_use(const ptx::Operand& operand, const Register& found, uint32_t bits,
+                        bool is_written) {
+  const bool is_predicate = found.type == isa::Type::Pred;
+  const uint32_t count = is_predicate ? 1 : (bits + 31) / 32;
+  program_->uses.push_back({found.row, static_cast<uint8_t>(count), static_cast<uint8_t>(bits),
+                            is_predicate, false, is_written, operand.name});
 }
 
 Register Operands::register_of(const ptx::Operand& operand) {
@@ -162,6 +195,7 @@ uint16_t Operands::row_in(const ptx::Operand& operand, isa::Type type) {
       refuse(fmt::format("{} has {} bits; {} are read", operand.name, isa::bits_of(found->type),
                          bits));
     }
+    note_use(operand, *found, bits, false);
     return found->row;
   }
   if (const std::optional<uint16_t> special = special_row(operand.name, bits == 64))
@@ -181,6 +215,7 @@ uint16_t Operands::row_out(const ptx::Operand& operand, isa::Type type) {
   if (has < bits || (has > 32 && bits <= 32)) {
     refuse(fmt::format("{} has {} bits; {} are written", operand.name, has, bits));
   }
+  note_use(operand, found, bits, true);
   return found.row;
 }
 
@@ -190,7 +225,9 @@ isa::Predicate Operands::predicate_in(const ptx::Operand& operand) {
     inner.negated = !inner.negated;
     return inner;
   }
-  return {predicate_out(operand), false};
+  const uint16_t index = predicate_of(operand);
+  if (operand.kind != Kind::Sink) note_use(operand, {isa::Type::Pred, index}, 1, false);
+  return {index, false};
 }
 
 bool Operands::is_predicate(const ptx::Operand& operand) const {
@@ -199,18 +236,24 @@ bool Operands::is_predicate(const ptx::Operand& operand) const {
   return found && found->type == isa::Type::Pred;
 }
 
-uint16_t Operands::predicate_out(const ptx::Operand& operand) {
+uint16_t Operands::predicate_of(const ptx::Operand& operand) {
   if (operand.kind == Kind::Sink) return 0;
   const Register found = register_of(operand);
   if (found.type != isa::Type::Pred) refuse(fmt::format("{} is no predicate", operand.name));
   return found.row;
 }
 
+uint16_t Operands::predicate_out(const ptx::Operand& operand) {
+  const uint16_t index = predicate_of(operand);
+  if (operand.kind != Kind::Sink) note_use(operand, {isa::Type::Pred, index}, 1, true);
+  return index;
+}
+
 uint16_t Operands::guard() {
   ptx::Operand operand;
   operand.kind = Kind::Name;
   operand.name = text_->guard;
-  return predicate_out(operand);
+  return predicate_in(operand).index;
 }
 
 isa::Address Operands::address(const ptx::Operand& operand) {
@@ -227,7 +270,9 @@ isa::Address Operands::address(const ptx::Operand& operand) {
   if (const std::optional<Register> found = scopes_->find_register(scope_, base.name)) {
     const uint32_t bits = isa::bits_of(found->type);
     if (bits != 32 && bits != 64) refuse("an address has 32 or 64 bits");
-    return {found->row, bits == 64, offset_of(base.offset)};
+    note_use(base, *found, bits, false);
+    program_->uses.back().is_address = true;
+    return {found->row, bits == 64, offset_of(base.offset), callee_.has_value()};
   }
   const Symbol* symbol = scopes_->find_symbol(scope_, base.name);
   if (symbol == nullptr) {
@@ -236,7 +281,7 @@ isa::Address Operands::address(const ptx::Operand& operand) {
   }
   const bool wide = symbol->space == Space::Global;
   return {symbol_row(*symbol, 0, wide ? isa::Type::B64 : isa::Type::B32), wide,
-          offset_of(base.offset)};
+          offset_of(base.offset), symbol->space == Space::Local};
 }
 
 uint32_t Operands::bits(const ptx::Operand& operand) const {

@@ -63,6 +63,7 @@ ClusterRun::Turn ClusterRun::turn() {
     return Turn::Done;
   }
   const Choice choice = choose();
+  if (cluster_.random.has_lost_script()) lose_schedule();
   if (choice.warp == nullptr) {
     step_operation(choice.at);
   } else {
@@ -70,6 +71,14 @@ ClusterRun::Turn ClusterRun::turn() {
   }
   if (state_.stopped) throw Stop("another cluster has stopped");
   return Turn::Ran;
+}
+
+void ClusterRun::lose_schedule() {
+  state_.reports->add(Level::Error, "schedule", "",
+                      fmt::format("the schedule is of another run: cluster {} has other choices "
+                                  "than were written down",
+                                  cluster_.index));
+  throw Stop("another schedule");
 }
 
 bool ClusterRun::wake_pollers() {
@@ -146,7 +155,10 @@ bool ClusterRun::merge_waiting(Warp& warp, size_t at) {
   const Split& here = warp.splits[at];
   for (size_t i = 0; i < warp.splits.size(); ++i) {
     Split& other = warp.splits[i];
-    if (i == at || other.pc != here.pc || other.wait.kind != WaitOn::Kind::WarpBarrier) continue;
+    if (i == at || other.pc != here.pc || other.wait.kind != WaitOn::Kind::WarpBarrier ||
+        other.frame != here.frame) {
+      continue;
+    }
     other.joins = common_joins(other, here);
     other.mask |= here.mask;
     other.wait = {};
@@ -188,32 +200,36 @@ void ClusterRun::gather() {
 }
 
 const ClusterRun::Choice& ClusterRun::choose() {
+  return choices_[cluster_.random.decide(choices_.size(), [&] { return choice_of_policy(); })];
+}
+
+size_t ClusterRun::choice_of_policy() {
   const size_t steps = choices_.size() - num_runnable_;
   switch (policy_) {
     case Policy::Eager: {
-      if (num_runnable_ == 0) return choices_.front();
+      if (num_runnable_ == 0) return 0;
       // Round robin: the first warp behind the one that ran last.
-      const auto behind = std::find_if(
-          choices_.begin(), choices_.begin() + static_cast<std::ptrdiff_t>(num_runnable_),
-          [&](const Choice& choice) { return choice.warp->agent >= next_warp_; });
-      const Choice& choice = behind == choices_.begin() + static_cast<std::ptrdiff_t>(num_runnable_)
-                                 ? choices_.front()
-                                 : *behind;
-      next_warp_ = choice.warp->agent + 1;
-      return choice;
+      const auto end = choices_.begin() + static_cast<std::ptrdiff_t>(num_runnable_);
+      const auto behind = std::find_if(choices_.begin(), end, [&](const Choice& choice) {
+        return choice.warp->agent >= next_warp_;
+      });
+      const auto choice = behind == end ? choices_.begin() : behind;
+      next_warp_ = choice->warp->agent + 1;
+      return static_cast<size_t>(choice - choices_.begin());
     }
     case Policy::Lazy:
-      return choices_.front();  // warps first, then the oldest operation
+      return 0;  // warps first, then the oldest operation
     case Policy::Reverse:
-      return num_runnable_ != 0 ? choices_[num_runnable_ - 1] : choices_.back();
+      return num_runnable_ != 0 ? num_runnable_ - 1 : choices_.size() - 1;
     case Policy::Torn:
     case Policy::Random:
       break;
   }
-  if (steps != 0 && (num_runnable_ == 0 || cluster_.random.below(4) == 0)) {
-    return choices_[num_runnable_ + cluster_.random.below(steps)];
+  Random& random = cluster_.random;
+  if (steps != 0 && (num_runnable_ == 0 || random.draw(4) == 0)) {
+    return num_runnable_ + random.draw(steps);
   }
-  return choices_[cluster_.random.below(num_runnable_)];
+  return random.draw(num_runnable_);
 }
 
 // Torn: a few steps, and the rest at some other moment. Random: all that read, all that write, or the signal.
@@ -257,7 +273,7 @@ void ClusterRun::run_split(Warp& warp, size_t at) {
   const auto end = static_cast<uint32_t>(program_.code.size());
   for (uint64_t since = 0;; ++since) {
     Split* split = &warp.splits[at];
-    if (!split->joins.empty() && split->pc == split->joins.back().pc) {
+    if (split->is_at_join()) {
       split->wait = {WaitOn::Kind::Join, 0, 0};
       break;
     }

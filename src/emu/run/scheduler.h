@@ -10,6 +10,7 @@
 #include "emu/machine/cluster.h"
 #include "emu/run/machine.h"
 #include "emu/run/program.h"
+#include "emu/run/schedule.h"
 
 namespace fa4::emu {
 
@@ -21,6 +22,10 @@ struct LaunchState {
   GlobalMemory* memory = nullptr;
   Reports* reports = nullptr;
   const Describer* names = nullptr;
+  Output* output = nullptr;
+  Heap* heap = nullptr;
+  LaunchSchedule* written = nullptr;   // takes what is chosen
+  LaunchSchedule* followed = nullptr;  // says what is chosen
   std::atomic<uint64_t> instructions = 0;
   std::atomic<bool> stopped = false;
 };
@@ -64,6 +69,8 @@ class ClusterRun {
   void meet(Warp& warp, size_t split);
   bool merge_waiting(Warp& warp, size_t split);
   const Choice& choose();
+  size_t choice_of_policy();
+  [[noreturn]] void lose_schedule();
   void step_operation(size_t at);
   void run_split(Warp& warp, size_t split);
   void end_lanes(Warp& warp);
