@@ -6,12 +6,9 @@
 #include <cstdint>
 #include <string_view>
 
-#include "emu/machine/tensor_map.h"
+#include "emu/machine/tensor_box.h"
 
 namespace fa4::emu::isa {
-
-// to[i] = op(to[i], from[i]); neither side need be aligned.
-using BulkReduce = void (*)(std::byte* to, const std::byte* from, uint32_t elements);
 
 // "add", "min", "max", "inc", "dec", "and", "or", "xor"; null: the type has no such operation.
 BulkReduce bulk_reduce_of(std::string_view op, MapType type);

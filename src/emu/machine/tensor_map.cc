@@ -24,13 +24,13 @@ constexpr MapTypeRow kMapTypes[kNumMapTypes] = {
     {"s32", 4, false, 0},
     {"u64", 8, false, 0},
     {"s64", 8, false, 0},
-    {"f16", 2, true, 0x7fff},
-    {"f32", 4, true, 0x7fffffff},
-    {"f64", 8, true, 0x7fffffffffffffff},
-    {"bf16", 2, true, 0x7fff},
-    {"f32_ftz", 4, true, 0x7fffffff},
-    {"tf32", 4, true, 0x7fffffff},
-    {"tf32_ftz", 4, true, 0x7fffffff},
+    {"f16", 2, true, 0x7ff7},
+    {"f32", 4, true, 0x7ff77ff7},
+    {"f64", 8, true, 0x7ff77ff77ff77ff7},
+    {"bf16", 2, true, 0x7ff7},
+    {"f32_ftz", 4, true, 0x7ff77ff7},
+    {"tf32", 4, true, 0x7ff77ff7},
+    {"tf32_ftz", 4, true, 0x7ff77ff7},
 };
 
 constexpr uint32_t kMapMagic = 0x54346166;  // "fa4T"
@@ -128,6 +128,8 @@ std::string refusal_of_tensor(const TensorMap& map) {
   return "";
 }
 
+constexpr uint64_t kMostBoxBytes = uint64_t{1} << 18;
+
 std::string refusal_of_box(const TensorMap& map) {
   for (uint32_t d = 0; d < map.rank; ++d) {
     if (map.box[d] < 1 || map.box[d] > 256) {
@@ -140,6 +142,12 @@ std::string refusal_of_box(const TensorMap& map) {
     }
   }
   const uint32_t inner = map.box[0] * map.element_bytes();
+  uint64_t whole = inner;
+  for (uint32_t d = 1; d < map.rank; ++d) whole *= map.box[d];
+  if (whole > kMostBoxBytes) {
+    return fmt::format("the box spans {} bytes; it must not be larger than {}", whole,
+                       kMostBoxBytes);
+  }
   if (inner % 16 != 0) {
     return fmt::format("the box has rows of {} bytes; they must be a multiple of 16", inner);
   }
