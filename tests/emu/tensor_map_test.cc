@@ -220,6 +220,11 @@ TEST(TensorBox, AgreesWithItsScalarTwin) {
     for (auto& byte : written) byte = static_cast<std::byte>(random());
     TensorBox(other, at).write(0, box.num_rows(), written.data());
     std::vector<std::byte> twin = memory;
+    BoxExtent read_extent, stored_extent;
+    const auto widen = [&](BoxExtent* extent, uint64_t place) {
+      if (extent->begin == extent->end) *extent = {place, place};
+      *extent = {std::min(extent->begin, place), std::max(extent->end, place + size)};
+    };
     for_each_element(map, [&](const std::array<uint32_t, 5>& i, uint32_t offset) {
       ++seen;
       uint64_t place = 0;
@@ -228,13 +233,19 @@ TEST(TensorBox, AgreesWithItsScalarTwin) {
       if (!inside || map.type < static_cast<uint32_t>(MapType::TF32)) {
         ASSERT_EQ(std::memcmp(dense.data() + offset, wanted, size), 0) << "round " << round;
       }
+      if (inside) widen(&read_extent, place);
       uint64_t stored = map.sizes[0];
       while (stored * size % 16 != 0) ++stored;
       if (!element_place(map, at, i, stored, &place)) return;
+      widen(&stored_extent, place);
       const uint64_t from_base = place - reinterpret_cast<uint64_t>(memory.data());
       std::memcpy(twin.data() + from_base, written.data() + offset, size);
     });
     EXPECT_EQ(seen * size, box.bytes());
+    EXPECT_EQ(box.extent(false).begin, read_extent.begin) << "round " << round;
+    EXPECT_EQ(box.extent(false).end, read_extent.end) << "round " << round;
+    EXPECT_EQ(box.extent(true).begin, stored_extent.begin) << "round " << round;
+    EXPECT_EQ(box.extent(true).end, stored_extent.end) << "round " << round;
     ASSERT_EQ(back, twin) << "round " << round;
   }
 }

@@ -81,6 +81,23 @@ BoxRow TensorBox::part_of_row(uint32_t index, uint64_t size) const {
           address + static_cast<uint64_t>(first) * map_.element_bytes()};
 }
 
+// Addresses grow with every coordinate: the first and the last place inside along each dimension are the ends.
+BoxExtent TensorBox::extent(bool stores) const {
+  BoxExtent extent{map_.address, map_.address};
+  for (uint32_t d = 0; d < map_.rank; ++d) {
+    const int64_t step = d == 0 ? 1 : map_.steps[d], count = d == 0 ? map_.box[0] : counts_[d];
+    const auto size = static_cast<int64_t>(d == 0 && stores ? stored_size_ : map_.sizes[d]);
+    const int64_t at = at_[d];
+    int64_t first = at >= 0 ? 0 : (-at + step - 1) / step;
+    int64_t last = at >= size ? -1 : std::min(count - 1, (size - 1 - at) / step);
+    if (first > last) return {};
+    extent.begin += static_cast<uint64_t>(at + first * step) * map_.strides[d];
+    extent.end += static_cast<uint64_t>(at + last * step) * map_.strides[d];
+  }
+  extent.end += map_.element_bytes();
+  return extent;
+}
+
 void TensorBox::read(uint32_t begin, uint32_t end, std::byte* to) const {
   const uint32_t size = map_.element_bytes();
   const auto type = static_cast<MapType>(map_.type);

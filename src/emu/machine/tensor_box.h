@@ -27,6 +27,11 @@ struct BoxRow {
   uint64_t address = 0;
 };
 
+// Addresses of what a box touches of its tensor, from the first byte to the last; equal: nothing.
+struct BoxExtent {
+  uint64_t begin = 0, end = 0;
+};
+
 // Why a GPU does not take a box there: one sentence, or "".
 std::string fault_of_coordinates(const TensorMap& map, const Coordinates& at, bool stores);
 
@@ -43,6 +48,8 @@ class TensorBox {
   BoxRow row(uint32_t index) const;
   // What a store or a reduction touches of a row: dimension 0 ends at a multiple of 16 bytes.
   BoxRow stored_row(uint32_t index) const { return part_of_row(index, stored_size_); }
+
+  BoxExtent extent(bool stores) const;
 
   // Rows [begin, end) of the tensor into dense memory, elements outside becoming the fill, tf32 rounded; and back, those
   // outside left out.
