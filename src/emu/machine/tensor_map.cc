@@ -128,7 +128,7 @@ std::string refusal_of_tensor(const TensorMap& map) {
   return "";
 }
 
-constexpr uint64_t kMostBoxBytes = uint64_t{1} << 18;
+constexpr uint64_t kMostBoxBytes = 227 * 1024;  // the shared memory of a block
 
 std::string refusal_of_box(const TensorMap& map) {
   for (uint32_t d = 0; d < map.rank; ++d) {
@@ -143,10 +143,9 @@ std::string refusal_of_box(const TensorMap& map) {
   }
   const uint32_t inner = map.box[0] * map.element_bytes();
   uint64_t whole = inner;
-  for (uint32_t d = 1; d < map.rank; ++d) whole *= map.box[d];
+  for (uint32_t d = 1; d < map.rank; ++d) whole *= (map.box[d] + map.steps[d] - 1) / map.steps[d];
   if (whole > kMostBoxBytes) {
-    return fmt::format("the box spans {} bytes; it must not be larger than {}", whole,
-                       kMostBoxBytes);
+    return fmt::format("a box has {} bytes; it must not be larger than {}", whole, kMostBoxBytes);
   }
   if (inner % 16 != 0) {
     return fmt::format("the box has rows of {} bytes; they must be a multiple of 16", inner);
