@@ -104,7 +104,7 @@ struct TmaLaunch {
   std::vector<uint32_t> tensor;
   std::vector<uint32_t> words = std::vector<uint32_t>(4096);
   uint32_t cluster = 1;
-  bool raw_map = false;          // the map's bytes are zeros
+  bool raw_map = false;                 // the map's bytes are zeros
   size_t allocated_words = ~size_t{0};  // of the tensor
 };
 

@@ -54,9 +54,10 @@ uint16_t bulk_op_index(Decoder& decoder, const Words& words) {
 uint32_t checked_size(Warp& warp, const Instr& i, int lane) {
   const uint32_t bytes = warp.rows[i.a].lane[lane];
   if (bytes % 16 != 0) {
-    bulk_fault(warp, "bulk.size",
-               fmt::format("misaligned: lane {} would copy {} bytes; bulk copies move multiples of 16",
-                           lane, bytes));
+    bulk_fault(
+        warp, "bulk.size",
+        fmt::format("misaligned: lane {} would copy {} bytes; bulk copies move multiples of 16",
+                    lane, bytes));
   }
   return bytes;
 }
@@ -88,8 +89,8 @@ Outcome bulk_peer(Warp& warp, const Instr& i) {
     for_destinations(warp, lane, 0, to.of(warp, lane), barrier.of(warp, lane),
                      [&](uint64_t destination, uint64_t signal) {
                        auto copy = std::make_unique<BytesCopy>(
-                           warp, lane, AsyncGroup::None,
-                           i.b == 0 ? "bulk copy" : "bulk reduction", bytes);
+                           warp, lane, AsyncGroup::None, i.b == 0 ? "bulk copy" : "bulk reduction",
+                           bytes);
                        copy->from_shared(from.of(warp, lane));
                        copy->to_shared(destination, bulk_reduction(i));
                        copy->set_signal(signal);
@@ -194,8 +195,8 @@ std::span<const Form> bulk_forms() {
        Unit::Async, Fidelity::Exact, decode_bulk_load, 90, "9.7.9.25.5.1"},
       {"cp.async.bulk.shared::cluster.shared::cta" FA4_EMU_SIGNAL, Unit::Async, Fidelity::Exact,
        decode_bulk_peer, 90, "9.7.9.25.5.1"},
-      {"cp.async.bulk.global.shared::cta.bulk_group{.L2::cache_hint}", Unit::Async,
-       Fidelity::Exact, decode_bulk_store, 90, "9.7.9.25.5.1"},
+      {"cp.async.bulk.global.shared::cta.bulk_group{.L2::cache_hint}", Unit::Async, Fidelity::Exact,
+       decode_bulk_store, 90, "9.7.9.25.5.1"},
       {"cp.reduce.async.bulk.global.shared::cta.bulk_group{.L2::cache_hint}"
        ".{and,or,xor}.{b32,b64}",
        Unit::Async, Fidelity::Exact, decode_bulk_store, 90, "9.7.9.25.5.2"},

@@ -36,8 +36,9 @@ void for_destinations(Warp& warp, int lane, uint16_t mask_row, uint64_t destinat
                       uint64_t barrier, Issue issue_to) {
   if (mask_row == 0) {
     if (destination >> kRankShift != barrier >> kRankShift) {
-      bulk_fault(warp, "bulk.barrier_rank",
-                 "barrier misuse: a bulk copy writes into one CTA and signals a barrier of another");
+      bulk_fault(
+          warp, "bulk.barrier_rank",
+          "barrier misuse: a bulk copy writes into one CTA and signals a barrier of another");
     }
     issue_to(destination, barrier);
     return;

@@ -23,9 +23,10 @@ struct BoxOperands {
 
 TensorMap read_tensor_map(Warp& warp, uint64_t address, int lane) {
   if (address >> 56 == kSharedWindow >> 56 || address >> 56 == kLocalWindow >> 56) {
-    bulk_fault(warp, "tmap.place",
-               "a tensor map lies in shared or local memory; it must be a parameter of the kernel, or in constant or global "
-               "memory");
+    bulk_fault(
+        warp, "tmap.place",
+        "a tensor map lies in shared or local memory; it must be a parameter of the kernel, or in constant or global "
+        "memory");
   }
   const std::byte* bytes =
       resolve(warp, Space::Generic, address, lane, kTensorMapBytes, Access::Read, 64);
@@ -55,9 +56,11 @@ TensorBox read_box(Warp& warp, const BoxOperands& operands, int lane, bool store
 uint64_t checked_tile(Warp& warp, const Place& place, int lane) {
   const uint64_t address = place.of(warp, lane);
   if (address % kTileAlignment128 != 0) {
-    bulk_fault(warp, "misaligned",
-               fmt::format("misaligned: the tile of lane {} is at {:#x} of shared memory, which is not a multiple of {}",
-                           lane, address, kTileAlignment128));
+    bulk_fault(
+        warp, "misaligned",
+        fmt::format(
+            "misaligned: the tile of lane {} is at {:#x} of shared memory, which is not a multiple of {}",
+            lane, address, kTileAlignment128));
   }
   return address;
 }
@@ -66,14 +69,14 @@ Outcome box_load(Warp& warp, const Instr& i) {
   const BoxOperands operands(warp.lists + i.extra);
   for_each_issuer(warp, [&](int lane) {
     const TensorBox box = read_box(warp, operands, lane, false);
-    for_destinations(
-        warp, lane, i.c, checked_tile(warp, operands.tile, lane), operands.barrier.of(warp, lane),
-        [&](uint64_t destination, uint64_t signal) {
-          auto copy = std::make_unique<BoxCopy>(warp, lane, AsyncGroup::None, "TMA load", box);
-          copy->to_tile(destination);
-          copy->set_signal(signal);
-          issue(std::move(copy));
-        });
+    for_destinations(warp, lane, i.c, checked_tile(warp, operands.tile, lane),
+                     operands.barrier.of(warp, lane), [&](uint64_t destination, uint64_t signal) {
+                       auto copy =
+                           std::make_unique<BoxCopy>(warp, lane, AsyncGroup::None, "TMA load", box);
+                       copy->to_tile(destination);
+                       copy->set_signal(signal);
+                       issue(std::move(copy));
+                     });
   });
   return Outcome::Yield;
 }
@@ -104,7 +107,8 @@ Outcome box_store(Warp& warp, const Instr& i) {
 }
 
 void append_box(Decoder& decoder, const Words& words, const ptx::Operand& map,
-                const ptx::Operand* tile, const ptx::Operand* barrier, std::vector<uint32_t>* list) {
+                const ptx::Operand* tile, const ptx::Operand* barrier,
+                std::vector<uint32_t>* list) {
   append_place(decoder, Space::Generic, map, list);
   if (tile != nullptr) append_place(decoder, Space::SharedCluster, *tile, list);
   if (barrier != nullptr) append_place(decoder, Space::SharedCluster, *barrier, list);
@@ -117,7 +121,8 @@ void append_box(Decoder& decoder, const Words& words, const ptx::Operand& map,
   list->push_back(rank);
   if (map.parts.size() != 2 || map.parts[1].kind != ptx::Operand::Kind::Vector ||
       map.parts[1].parts.size() != rank) {
-    decoder.refuse(fmt::format("a tensor map of rank {0} stands with {0} coordinates: [map, {{…}}]", rank));
+    decoder.refuse(
+        fmt::format("a tensor map of rank {0} stands with {0} coordinates: [map, {{…}}]", rank));
   }
   for (const ptx::Operand& coordinate : map.parts[1].parts) {
     list->push_back(decoder.row_in(coordinate, Type::S32));

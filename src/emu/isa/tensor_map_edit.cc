@@ -10,11 +10,16 @@ namespace fa4::emu::isa {
 namespace {
 
 constexpr std::pair<std::string_view, MapField> kMapFields[] = {
-    {"global_address", MapField::GlobalAddress}, {"rank", MapField::Rank},
-    {"box_dim", MapField::BoxDim},               {"global_dim", MapField::GlobalDim},
-    {"global_stride", MapField::GlobalStride},   {"element_stride", MapField::ElementStride},
-    {"elemtype", MapField::Elemtype},            {"interleave_layout", MapField::InterleaveLayout},
-    {"swizzle_mode", MapField::SwizzleMode},     {"fill_mode", MapField::FillMode},
+    {"global_address", MapField::GlobalAddress},
+    {"rank", MapField::Rank},
+    {"box_dim", MapField::BoxDim},
+    {"global_dim", MapField::GlobalDim},
+    {"global_stride", MapField::GlobalStride},
+    {"element_stride", MapField::ElementStride},
+    {"elemtype", MapField::Elemtype},
+    {"interleave_layout", MapField::InterleaveLayout},
+    {"swizzle_mode", MapField::SwizzleMode},
+    {"fill_mode", MapField::FillMode},
 };
 
 // The list: map (3), field, ordinal. a: the value, of one or two rows (b).
@@ -24,14 +29,12 @@ Outcome replace_map_field(Warp& warp, const Instr& i) {
   const auto field = static_cast<MapField>(list[3]);
   for_each_issuer(warp, [&](int lane) {
     const uint64_t address = place.of(warp, lane);
-    std::byte* map =
-        resolve(warp, place.space, address, lane, kTensorMapBytes, Access::Read, 64);
+    std::byte* map = resolve(warp, place.space, address, lane, kTensorMapBytes, Access::Read, 64);
     if (map == nullptr ||
         resolve(warp, place.space, address, lane, kTensorMapBytes, Access::Write, 64) == nullptr) {
       return;
     }
-    const uint64_t value =
-        i.b == 2 ? load64<uint64_t>(warp, i.a, lane) : warp.rows[i.a].lane[lane];
+    const uint64_t value = i.b == 2 ? load64<uint64_t>(warp, i.a, lane) : warp.rows[i.a].lane[lane];
     const std::string why = replace_in_tensor_map(map, field, list[4], value);
     if (!why.empty()) bulk_fault(warp, "tmap.invalid", why);
   });
@@ -65,10 +68,10 @@ Outcome publish_map(Warp& warp, const Instr& i) {
   const uint32_t* list = warp.lists + i.extra;
   const Place to(list), from(list + 3);
   const int lane = std::countr_zero(warp.active);
-  std::byte* source = resolve(warp, Space::Shared, from.of(warp, lane), lane, kTensorMapBytes,
-                              Access::Read, kTensorMapBytes);
-  std::byte* target = resolve(warp, Space::Global, to.of(warp, lane), lane, kTensorMapBytes,
-                              Access::Write, kTensorMapBytes);
+  std::byte* source =
+      resolve(warp, Space::Shared, from.of(warp, lane), lane, kTensorMapBytes, Access::Read, 64);
+  std::byte* target =
+      resolve(warp, Space::Global, to.of(warp, lane), lane, kTensorMapBytes, Access::Write, 64);
   if (source != nullptr && target != nullptr) std::memcpy(target, source, kTensorMapBytes);
   return Outcome::Yield;
 }

@@ -89,8 +89,8 @@ class BoxCopy final : public StagedCopy {
   bool stores_ = false;
   BulkReduce reduction_ = nullptr;
   uint32_t address_ = 0;
-  std::byte* tile_ = nullptr;      // null: it was bad
-  std::vector<bool> bad_rows_;     // outside of what is allocated; empty: none is
+  std::byte* tile_ = nullptr;   // null: it was bad
+  std::vector<bool> bad_rows_;  // outside of what is allocated; empty: none is
 };
 
 }  // namespace fa4::emu

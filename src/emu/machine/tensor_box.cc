@@ -66,19 +66,37 @@ TensorBox::TensorBox(const TensorMap& map, const Coordinates& at)
 BoxRow TensorBox::row(uint32_t index) const { return part_of_row(index, map_.sizes[0]); }
 
 BoxRow TensorBox::part_of_row(uint32_t index, uint64_t size) const {
-  uint64_t address = map_.address;
-  for (uint32_t d = 1; d < map_.rank; ++d) {
-    const int64_t place = int64_t{at_[d]} + int64_t{index % counts_[d]} * map_.steps[d];
-    index /= counts_[d];
-    if (place < 0 || static_cast<uint64_t>(place) >= map_.sizes[d]) return {};
-    address += static_cast<uint64_t>(place) * map_.strides[d];
+  BoxRow only;
+  for_each_row(index, index + 1, size, [&](const BoxRow& row) { only = row; });
+  return only;
+}
+
+// The parts of rows [begin, end), one after another, dimension 1 fastest.
+template <class Body>
+void TensorBox::for_each_row(uint32_t begin, uint32_t end, uint64_t size, Body body) const {
+  const int64_t origin = at_[0];
+  const int64_t first = std::max<int64_t>(origin, 0);
+  const int64_t last = std::min(origin + map_.box[0], static_cast<int64_t>(size));
+  BoxRow inside;
+  if (first < last) {
+    inside = {static_cast<uint32_t>(first - origin), static_cast<uint32_t>(last - origin),
+              map_.address + static_cast<uint64_t>(first) * map_.element_bytes()};
   }
-  const int64_t begin = at_[0], end = begin + map_.box[0];
-  const int64_t first = std::max<int64_t>(begin, 0);
-  const int64_t last = std::min(end, static_cast<int64_t>(size));
-  if (first >= last) return {};
-  return {static_cast<uint32_t>(first - begin), static_cast<uint32_t>(last - begin),
-          address + static_cast<uint64_t>(first) * map_.element_bytes()};
+  std::array<uint32_t, kMostTensorRank> at{};
+  for (uint32_t d = 1, left = begin; d < map_.rank; ++d) {
+    at[d] = left % counts_[d];
+    left /= counts_[d];
+  }
+  for (uint32_t index = begin; index < end; ++index) {
+    BoxRow row = inside;
+    for (uint32_t d = 1; d < map_.rank; ++d) {
+      const int64_t place = int64_t{at_[d]} + int64_t{at[d]} * map_.steps[d];
+      if (place < 0 || static_cast<uint64_t>(place) >= map_.sizes[d]) row.first = row.last = 0;
+      row.address += static_cast<uint64_t>(place) * map_.strides[d];
+    }
+    body(row);
+    for (uint32_t d = 1; d < map_.rank && ++at[d] == counts_[d]; ++d) at[d] = 0;
+  }
 }
 
 // Addresses grow with every coordinate: the first and the last place inside along each dimension are the ends.
@@ -99,40 +117,55 @@ BoxExtent TensorBox::extent(bool stores) const {
 }
 
 void TensorBox::read(uint32_t begin, uint32_t end, std::byte* to) const {
-  const uint32_t size = map_.element_bytes();
+  const uint32_t size = map_.element_bytes(), box = map_.box[0], row_bytes = row_bytes_;
   const auto type = static_cast<MapType>(map_.type);
   const bool rounds = type == MapType::TF32 || type == MapType::TF32Ftz;
-  for (uint32_t index = begin; index < end; ++index, to += row_bytes_) {
-    const BoxRow part = row(index);
-    if (part.first != 0) fill_elements(map_, to, part.first);
-    if (part.last != map_.box[0]) {
-      fill_elements(map_, to + size_t{part.last} * size, map_.box[0] - part.last);
+  for_each_row(begin, end, map_.sizes[0], [&](const BoxRow& row) {
+    if (row.first != 0) fill_elements(map_, to, row.first);
+    if (row.last != box) fill_elements(map_, to + size_t{row.last} * size, box - row.last);
+    std::byte* inside = to + size_t{row.first} * size;
+    if (row.first != row.last) {
+      std::memcpy(inside, reinterpret_cast<const std::byte*>(row.address),
+                  size_t{row.last - row.first} * size);
     }
-    if (part.first == part.last) continue;
-    std::byte* inside = to + size_t{part.first} * size;
-    std::memcpy(inside, reinterpret_cast<const std::byte*>(part.address),
-                size_t{part.last - part.first} * size);
-    if (rounds) round_to_tf32(inside, part.last - part.first);
-  }
+    if (rounds) round_to_tf32(inside, row.last - row.first);
+    to += row_bytes;
+  });
 }
 
 void TensorBox::write(uint32_t begin, uint32_t end, const std::byte* from) const {
-  const uint32_t size = map_.element_bytes();
-  for (uint32_t index = begin; index < end; ++index, from += row_bytes_) {
-    const BoxRow part = stored_row(index);
-    if (part.first == part.last) continue;
-    std::memcpy(reinterpret_cast<std::byte*>(part.address), from + size_t{part.first} * size,
-                size_t{part.last - part.first} * size);
-  }
+  const uint32_t size = map_.element_bytes(), row_bytes = row_bytes_;
+  for_each_row(begin, end, stored_size_, [&](const BoxRow& row) {
+    if (row.first != row.last) {
+      std::memcpy(reinterpret_cast<std::byte*>(row.address), from + size_t{row.first} * size,
+                  size_t{row.last - row.first} * size);
+    }
+    from += row_bytes;
+  });
 }
 
 void TensorBox::reduce(uint32_t begin, uint32_t end, const std::byte* from, BulkReduce op) const {
-  const uint32_t size = map_.element_bytes();
-  for (uint32_t index = begin; index < end; ++index, from += row_bytes_) {
-    const BoxRow part = stored_row(index);
-    if (part.first == part.last) continue;
-    op(reinterpret_cast<std::byte*>(part.address), from + size_t{part.first} * size,
-       part.last - part.first);
+  const uint32_t size = map_.element_bytes(), row_bytes = row_bytes_;
+  for_each_row(begin, end, stored_size_, [&](const BoxRow& row) {
+    if (row.first != row.last) {
+      op(reinterpret_cast<std::byte*>(row.address), from + size_t{row.first} * size,
+         row.last - row.first);
+    }
+    from += row_bytes;
+  });
+}
+
+// A row of a swizzled tile lies in one line of 128 bytes: one XOR serves all of its chunks.
+template <class Move>
+void TensorBox::for_each_chunk(uint32_t address, uint32_t begin, uint32_t end, Move move) const {
+  const uint32_t pitch = row_pitch_, bytes = row_bytes_, mask = mask_of(swizzle_);
+  for (uint32_t index = begin, dense = 0; index < end; ++index, dense += bytes) {
+    const uint32_t row = index * pitch, flip = ((address + row) >> 7 & mask) << 4;
+    if (bytes == 128) {
+      for (uint32_t at = 0; at < 128; at += 16) move(row + (at ^ flip), dense + at);
+    } else {
+      for (uint32_t at = 0; at < bytes; at += 16) move(row + (at ^ flip), dense + at);
+    }
   }
 }
 
@@ -142,11 +175,9 @@ void TensorBox::to_tile(uint32_t address, std::byte* tile, uint32_t begin, uint3
     std::memcpy(tile + size_t{begin} * row_bytes_, from, size_t{end - begin} * row_bytes_);
     return;
   }
-  for (uint32_t index = begin; index < end; ++index) {
-    for (uint32_t chunk = 0; chunk < row_bytes_ / 16; ++chunk, from += 16) {
-      std::memcpy(tile + place_in_tile(address, index, chunk), from, 16);
-    }
-  }
+  for_each_chunk(address, begin, end, [tile, from](uint32_t place, uint32_t dense) {
+    std::memcpy(tile + place, from + dense, 16);
+  });
 }
 
 void TensorBox::from_tile(uint32_t address, const std::byte* tile, uint32_t begin, uint32_t end,
@@ -155,11 +186,9 @@ void TensorBox::from_tile(uint32_t address, const std::byte* tile, uint32_t begi
     std::memcpy(to, tile + size_t{begin} * row_bytes_, size_t{end - begin} * row_bytes_);
     return;
   }
-  for (uint32_t index = begin; index < end; ++index) {
-    for (uint32_t chunk = 0; chunk < row_bytes_ / 16; ++chunk, to += 16) {
-      std::memcpy(to, tile + place_in_tile(address, index, chunk), 16);
-    }
-  }
+  for_each_chunk(address, begin, end, [tile, to](uint32_t place, uint32_t dense) {
+    std::memcpy(to + dense, tile + place, 16);
+  });
 }
 
 }  // namespace fa4::emu

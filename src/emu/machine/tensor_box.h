@@ -70,6 +70,10 @@ class TensorBox {
 
  private:
   BoxRow part_of_row(uint32_t index, uint64_t size) const;
+  template <class Body>
+  void for_each_row(uint32_t begin, uint32_t end, uint64_t size, Body body) const;
+  template <class Move>
+  void for_each_chunk(uint32_t address, uint32_t begin, uint32_t end, Move move) const;
 
   TensorMap map_;
   Coordinates at_;
