@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,21 @@ struct Words {
     return texts;
   }
 };
+
+// Whether a report of a code has all these parts in its text.
+inline testing::AssertionResult says(const Words& words, const std::string& code,
+                                     const std::vector<std::string>& parts) {
+  for (const Report& report : words.report.reports) {
+    if (report.code != code) continue;
+    for (const std::string& part : parts) {
+      if (report.text.find(part) == std::string::npos) {
+        return testing::AssertionFailure() << report.text << "\nwithout: " << part;
+      }
+    }
+    return testing::AssertionSuccess();
+  }
+  return testing::AssertionFailure() << "no " << code << " among\n" << words.texts();
+}
 
 struct Shape {
   uint32_t threads = 32;
