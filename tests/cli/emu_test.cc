@@ -45,6 +45,36 @@ std::string scale_spec(int count, const std::string& more = "") {
          more + R"(}}, "outputs": ["x"]})";
 }
 
+// A block adds a tile of ones to a tensor map's box at (4, 1).
+constexpr const char* kAddTile = R"(.version 8.6
+.target sm_90a
+.address_size 64
+.visible .entry add_tile(.param .u64 unused, .param .align 64 .b8 map[128])
+{
+  .reg .b32 %r<4>;
+  .reg .b64 %rd<2>;
+  .shared .align 128 .b8 tile[128];
+  mov.u32 %r1, tile;
+  mov.b32 %r2, 0f3F800000;
+  mov.u32 %r3, %tid.x;
+  mad.lo.s32 %r3, %r3, 4, %r1;
+  st.shared.b32 [%r3], %r2;
+  fence.proxy.async;
+  bar.sync 0;
+  mov.u32 %r3, %tid.x;
+  .reg .pred %p1;
+  setp.ne.u32 %p1, %r3, 0;
+  @%p1 bra DONE;
+  mov.b64 %rd1, map;
+  cvta.param.u64 %rd1, %rd1;
+  cp.reduce.async.bulk.tensor.2d.global.shared::cta.add.tile.bulk_group [%rd1, {4, 1}], [%r1];
+  cp.async.bulk.commit_group;
+  cp.async.bulk.wait_group 0;
+DONE:
+  ret;
+}
+)";
+
 class Emu : public CommandTest {
  protected:
   void SetUp() override {
@@ -100,6 +130,22 @@ TEST_F(Emu, ReportsAWriteToWhatMayNotBeWritten) {
   EXPECT_NE(answer.out.find("st.global.f32 [%rd3], %f3"), std::string::npos) << answer.out;
   Archive archive = read_safetensors_file(path("out.safetensors"));
   EXPECT_EQ(archive.find("x")->value(199), 199);
+}
+
+TEST_F(Emu, TakesTensorMaps) {
+  write_text(path("add.ptx"), kAddTile);
+  write_text(path("add.json"), R"({"entry": "add_tile", "block": [32],
+ "params": [{"offset": 64, "tensor_map": {"buffer": "x", "dtype": "f32", "sizes": [12, 4], "strides": [48],
+                                         "box": [8, 4], "byte_offset": 16}}],
+ "buffers": {"x": {"fill": {"dtype": "f32", "shape": [60], "value": 5}}}, "outputs": ["x"]})");
+  const Answer answer = fa4("emu add.ptx --launch add.json --arch sm_90a -o out.safetensors");
+  ASSERT_EQ(answer.exit, 0) << answer.out << answer.err;
+  Archive archive = read_safetensors_file(path("out.safetensors"));
+  for (int64_t i = 0; i < 60; ++i) {
+    const int64_t place = i - 4, column = place % 12, row = place / 12;
+    const bool added = place >= 0 && column >= 4 && row >= 1 && row < 4;
+    EXPECT_EQ(archive.find("x")->value(i), added ? 6 : 5) << i;
+  }
 }
 
 TEST_F(Emu, StopsAfterTheMostInstructions) {

@@ -4,11 +4,14 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "emu/golden.h"
 #include "emu/isa/bulk_reduce.h"
 #include "emu/machine/tensor_box.h"
+#include "emu/run/machine.h"
 #include "emu/tma_cases.h"
 
 namespace fa4::emu::test {
@@ -110,6 +113,83 @@ TEST(TmaGolden, CopiesAreThoseOfTheGpu) {
     ++copies;
   }
   EXPECT_GT(copies, 300u);
+}
+
+// Of some CTA's barrier not all bytes have come.
+bool waits_for_ever(const nlohmann::json& row) {
+  const std::vector<uint32_t> waits = row.value("waits", std::vector<uint32_t>());
+  return std::count(waits.begin(), waits.end(), 0) != 0;
+}
+
+// The programs that the GPU has run. `out` has the words of each CTA's tile, then whether its wait has ended.
+std::vector<uint32_t> outputs_of_program(Machine& machine, ModuleId module,
+                                         const nlohmann::json& row, TmaMemory* memory) {
+  const std::string entry = row["entry"], name = row["name"];
+  const uint32_t cluster = row.value("cluster", 1u);
+  std::vector<uint32_t> out(cluster * (kTmaTile + 1));
+  alignas(64) std::byte bytes[kTensorMapBytes] = {};
+  const auto in = reinterpret_cast<uint64_t>(memory->tile.data());
+  const auto to = reinterpret_cast<uint64_t>(out.data());
+  const auto tensor = reinterpret_cast<uint64_t>(memory->tensor.data());
+  if (row["map"].contains("type")) {
+    TensorMap map;
+    map.address = tensor;
+    read_tma_map(row["map"], &map);
+    EXPECT_EQ(encode_tensor_map(map, bytes), "") << name;
+  } else {
+    const uint64_t address = tensor + row["map"]["byte_offset"].get<uint64_t>();
+    std::memcpy(bytes, &address, 8);
+  }
+  machine.memory().add({"in", in, memory->tile.size() * 4, false});
+  machine.memory().add({"out", to, out.size() * 4, true});
+  machine.memory().add({"tensor", tensor, memory->tensor.size() * 4, true});
+  std::array<int32_t, 8> arguments{};
+  for (size_t d = 0; d < row["coords"].size(); ++d) arguments[d] = row["coords"][d];
+  arguments[5] = row["offset"];
+  arguments[6] = row["bytes"];
+  arguments[7] = row.value("mask", 0);
+  KernelLaunch launch;
+  launch.module = module;
+  launch.entry = entry;
+  launch.grid = launch.cluster = {cluster, 1, 1};
+  launch.block = {128, 1, 1};
+  launch.dynamic_shared_bytes = kTmaTile * 4 + 1024;
+  launch.params.resize(176);
+  std::memcpy(launch.params.data(), bytes, sizeof(bytes));
+  std::memcpy(launch.params.data() + 128, &in, 8);
+  std::memcpy(launch.params.data() + 136, &to, 8);
+  std::memcpy(launch.params.data() + 144, arguments.data(), sizeof(arguments));
+  const RunReport report = machine.launch(launch);
+  for (const uint64_t base : {in, to, tensor}) machine.memory().remove(base);
+  if (waits_for_ever(row)) {  // the GPU's wait gave up; here it is a deadlock
+    EXPECT_EQ(report.reports.at(0).code, "deadlock") << name;
+    return {};
+  }
+  EXPECT_TRUE(report.finished) << name << report.reports.at(0).text;
+  if (!row.contains("waits")) return memory->tensor;
+  EXPECT_EQ(std::vector<uint32_t>(cluster, 1),
+            std::vector<uint32_t>(out.end() - cluster, out.end()))
+      << name;
+  out.resize(cluster * kTmaTile);
+  return out;
+}
+
+TEST(TmaGolden, ProgramsDoWhatTheGpuDid) {
+  const auto page = golden_page("tma");
+  ASSERT_TRUE(page) << "tests/emu/golden/tma.json is missing";
+  Machine machine({.arch = 90, .checks = false});
+  const ModuleId module = machine.load(golden_program("tma"));
+  size_t programs = 0;
+  for (const auto& row : (*page)["entries"]) {
+    if (row.contains("refused")) continue;
+    TmaMemory memory(row["inputs"]);
+    const std::vector<uint32_t> outputs = outputs_of_program(machine, module, row, &memory);
+    if (!waits_for_ever(row)) {
+      EXPECT_EQ(golden_difference(row, outputs), "") << row["name"];
+    }
+    ++programs;
+  }
+  EXPECT_GT(programs, 300u);
 }
 
 // What was an illegal instruction there: reductions that a type does not have, boxes that begin between multiples of 16
