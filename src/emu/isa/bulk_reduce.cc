@@ -14,12 +14,12 @@ namespace fa4::emu::isa {
 namespace {
 
 template <class T>
-inline constexpr bool kIsNarrow = std::is_same_v<T, Half> || std::is_same_v<T, Brain>;
+inline constexpr bool kIsBulkNarrow = std::is_same_v<T, Half> || std::is_same_v<T, Brain>;
 
 struct BulkAdd {
   template <class T>
   static T apply(T a, T b) {
-    if constexpr (kIsNarrow<T>) {
+    if constexpr (kIsBulkNarrow<T>) {
       return narrow_add(a, b);
     } else if constexpr (std::is_same_v<T, float>) {
       return canonical(a + b);
@@ -40,7 +40,7 @@ template <bool kGreater>
 struct BulkExtreme {
   template <class T>
   static T apply(T a, T b) {
-    if constexpr (kIsNarrow<T>) {
+    if constexpr (kIsBulkNarrow<T>) {
       return narrow<T>(kGreater ? maximum<float, false>(widen(a), widen(b))
                                 : minimum<float, false>(widen(a), widen(b)));
     } else {
