@@ -39,6 +39,7 @@ class MachineLibrary {
   decltype(&fa4emu_write_schedule) write_schedule = nullptr;
   decltype(&fa4emu_follow_schedule) follow_schedule = nullptr;
   decltype(&fa4emu_remove_memory) remove_memory = nullptr;
+  decltype(&fa4emu_encode_tensor_map) encode_tensor_map = nullptr;
   decltype(&fa4emu_launch) launch = nullptr;
   decltype(&fa4emu_report_summary) report_summary = nullptr;
   decltype(&fa4emu_report_item) report_item = nullptr;
@@ -82,6 +83,7 @@ class MachineLibrary {
            bind(&mark_initialised, "fa4emu_mark_initialised") &&
            bind(&write_schedule, "fa4emu_write_schedule") &&
            bind(&follow_schedule, "fa4emu_follow_schedule") && bind(&launch, "fa4emu_launch") &&
+           bind(&encode_tensor_map, "fa4emu_encode_tensor_map") && bind(&launch, "fa4emu_launch") &&
            bind(&report_summary, "fa4emu_report_summary") &&
            bind(&report_item, "fa4emu_report_item") && bind(&report_unit, "fa4emu_report_unit") &&
            bind(&report_form, "fa4emu_report_form") &&

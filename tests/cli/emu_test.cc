@@ -45,6 +45,36 @@ std::string scale_spec(int count, const std::string& more = "") {
          more + R"(}}, "outputs": ["x"]})";
 }
 
+// A block adds a tile of ones to a tensor map's box at (4, 1).
+constexpr const char* kAddTile = R"(.version 8.6
+.target sm_90a
+.address_size 64
+.visible .entry add_tile(.param .u64 unused, .param .align 64 .b8 map[128])
+{
+  .reg .b32 %r<4>;
+  .reg .b64 %rd<2>;
+  .shared .align 128 .b8 tile[128];
+  mov.u32 %r1, tile;
+  mov.b32 %r2, 0f3F800000;
+  mov.u32 %r3, %tid.x;
+  mad.lo.s32 %r3, %r3, 4, %r1;
+  st.shared.b32 [%r3], %r2;
+  fence.proxy.async;
+  bar.sync 0;
+  mov.u32 %r3, %tid.x;
+  .reg .pred %p1;
+  setp.ne.u32 %p1, %r3, 0;
+  @%p1 bra DONE;
+  mov.b64 %rd1, map;
+  cvta.param.u64 %rd1, %rd1;
+  cp.reduce.async.bulk.tensor.2d.global.shared::cta.add.tile.bulk_group [%rd1, {4, 1}], [%r1];
+  cp.async.bulk.commit_group;
+  cp.async.bulk.wait_group 0;
+DONE:
+  ret;
+}
+)";
+
 class Emu : public CommandTest {
  protected:
   void SetUp() override {
@@ -102,6 +132,22 @@ TEST_F(Emu, ReportsAWriteToWhatMayNotBeWritten) {
   EXPECT_EQ(archive.find("x")->value(199), 199);
 }
 
+TEST_F(Emu, TakesTensorMaps) {
+  write_text(path("add.ptx"), kAddTile);
+  write_text(path("add.json"), R"({"entry": "add_tile", "block": [32],
+ "params": [{"offset": 64, "tensor_map": {"buffer": "x", "dtype": "f32", "sizes": [12, 4], "strides": [48],
+                                         "box": [8, 4], "byte_offset": 16}}],
+ "buffers": {"x": {"fill": {"dtype": "f32", "shape": [60], "value": 5}}}, "outputs": ["x"]})");
+  const Answer answer = fa4("emu add.ptx --launch add.json --arch sm_90a -o out.safetensors");
+  ASSERT_EQ(answer.exit, 0) << answer.out << answer.err;
+  Archive archive = read_safetensors_file(path("out.safetensors"));
+  for (int64_t i = 0; i < 60; ++i) {
+    const int64_t place = i - 4, column = place % 12, row = place / 12;
+    const bool added = place >= 0 && column >= 4 && row >= 1 && row < 4;
+    EXPECT_EQ(archive.find("x")->value(i), added ? 6 : 5) << i;
+  }
+}
+
 TEST_F(Emu, StopsAfterTheMostInstructions) {
   const Answer answer = fa4("emu scale.ptx --launch scale.json --max-instructions 10 --threads 1");
   EXPECT_EQ(answer.exit, 1) << answer.out << answer.err;
@@ -141,7 +187,23 @@ TEST_F(Emu, RefusesBadSpecs) {
   expect_bad_spec(replaced("\"type\": \"u32\", \"value\": 200", "\"type\": \"u8\", \"value\": 256"),
                   "it must fit 8 bits");
   expect_bad_spec(replaced("\"buffer\": \"x\"", "\"buffer\": \"z\""), "which is not there");
-  expect_bad_spec(replaced("\"buffer\": \"x\"", "\"tensor_map\": {}"), "a tensor map");
+  const auto map = [&](const std::string& fields) {
+    return replaced("\"buffer\": \"x\"", "\"tensor_map\": {" + fields + "}");
+  };
+  expect_bad_spec(map(""), "tensor_map has no dtype");
+  expect_bad_spec(map(R"("dtype": "f8")"), "dtype is 'f8'; it must be one of u8, u16");
+  expect_bad_spec(map(R"("dtype": "f32", "sizes": [])"), "a list of 1 to 5 integers");
+  expect_bad_spec(map(R"("dtype": "f32", "sizes": [8, 4], "strides": [], "box": [4, 2])"),
+                  "tensor_map.strides is '[]'; it must be a list of 1 integers");
+  expect_bad_spec(map(R"("dtype": "f32", "sizes": [8], "strides": [], "box": [4])"),
+                  "names no buffer");
+  expect_bad_spec(
+      map(R"("dtype": "f32", "sizes": [8], "strides": [], "box": [4], "swizzle": "96B")"),
+      "swizzle is '96B'");
+  expect_bad_spec(map(R"("dtype": "f32", "sizes": [8], "strides": [], "box": [4], "buffer": "x")"),
+                  "lies over the one before it, which ends at 128");
+  expect_bad_spec(replaced("\"buffer\": \"x\"", R"("tensor_map": {}, "value": 1)"),
+                  "is a tensor map and has a value");
   expect_bad_spec(replaced("\"tensor\": \"y\"", "\"tensor\": \"w\""), "there is no tensor");
   expect_bad_spec(replaced("in.safetensors", "gone.safetensors"), "gone.safetensors");
   expect_bad_spec(replaced("[\"x\"]", "[\"q\"]"), "outputs names the buffer");

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <fstream>
+#include <sstream>
 
 namespace fa4::emu {
 namespace {
@@ -157,6 +158,13 @@ GoldenMatrices golden_matrices(const GoldenShape& shape, size_t distribution) {
         number(static_cast<uint32_t>(r), static_cast<uint32_t>(r >> 32), {32, 23}, way.c32, way));
   }
   return result;
+}
+
+std::string golden_program(const std::string& name) {
+  std::ifstream file("tests/emu/golden/" + name + ".ptx");
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 std::optional<nlohmann::json> golden_page(const std::string& name) {

@@ -37,6 +37,9 @@ inline constexpr size_t kGoldenDistributions = 9;
 const char* golden_distribution(size_t index);
 GoldenMatrices golden_matrices(const GoldenShape& shape, size_t distribution);
 
+// The text of a program of tests/emu/golden: "sm_80".
+std::string golden_program(const std::string& name);
+
 // A page of tests/emu/golden; none: it has not been recorded.
 std::optional<nlohmann::json> golden_page(const std::string& name);
 

@@ -9,20 +9,11 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "emu/run/machine.h"
 
 namespace fa4::emu::test {
 namespace {
-
-std::string golden_program(const std::string& name) {
-  std::ifstream file("tests/emu/golden/" + name + ".ptx");
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 // The outputs of an entry of a golden program.
 std::vector<uint32_t> outputs_of(Machine& machine, ModuleId module, const std::string& entry,

@@ -93,6 +93,11 @@ std::span<const Form> barrier_forms();  // bar, barrier, mbarrier
 std::span<const Form> matrix_forms();   // mma, ldmatrix, stmatrix, movmatrix
 std::span<const Form> async_forms();    // cp.async
 
+// Copies in bulk: of bytes, of boxes of tensors, and the maps of those.
+std::span<const Form> bulk_forms();         // cp.async.bulk, cp.reduce.async.bulk
+std::span<const Form> tensor_copy_forms();  // cp.async.bulk.tensor, cp.reduce.async.bulk.tensor
+std::span<const Form> tensor_map_forms();   // tensormap.replace
+
 // A row of all chapters; the index is Instr::form.
 const Form& form_at(uint16_t index);
 uint16_t num_forms();
