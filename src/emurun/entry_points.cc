@@ -6,9 +6,12 @@
 #include <iterator>
 
 #include "emurun/base.h"
+#include "emurun/not_served.h"
 
 namespace fa4::emurun {
 namespace {
+
+constexpr int kMostSaid = 8;
 
 // What a function of ours is called that the header of CUDA calls without its version.
 void* function_named(const std::string& name) {
@@ -19,10 +22,22 @@ void* function_named(const std::string& name) {
   }();
   if (self == nullptr) return nullptr;
   for (const char* version : {"_v4", "_v3", "_v2", ""}) {
-    void* const found = dlsym(self, (name + version).c_str());
+    const std::string full = name + version;
+    void* const found = is_not_served(full) ? nullptr : dlsym(self, full.c_str());
     if (found != nullptr) return found;
   }
   return nullptr;
+}
+
+// Each name is said, but libraries that ask for hundreds to have them at hand are not followed to the end.
+void say_not_served(const char* name, const char* self) {
+  static int said = 0;
+  if (said < kMostSaid) {
+    say(fmt::format("{}: {} is asked for, and is not served", self, name));
+  } else if (said == kMostSaid) {
+    say(fmt::format("{}: other functions are asked for that are not served", self));
+  }
+  ++said;
 }
 
 // The words of cudaDriverEntryPointQueryResult and CUdriverProcAddressQueryResult.
@@ -33,7 +48,7 @@ void find(const char* name, void** function, int* status, const char* self) {
   to = function_named(&checked(name, self, "the name"));
   if (status != nullptr) *status = to == nullptr ? kNoSuchName : kFound;
   if (to != nullptr) return;
-  say(fmt::format("{}: {} is asked for, and is not served", self, name));
+  say_not_served(name, self);
   if (status == nullptr) throw Failure{kNotFound};
 }
 
@@ -72,6 +87,7 @@ FA4_CUDA Status cuGetProcAddress(const char* name, void** function, int version,
 FA4_CUDA Status cuGetExportTable(const void** table, const void* /*uuid*/) {
   return driver_call(__func__, [&](const char*) {
     if (table != nullptr) *table = nullptr;
+    count_errors(1);  // nothing of the program will run
     fail(kNotFound,
          "the program has the CUDA runtime inside (nvcc's default), where nothing can stand in for "
          "it: build it with -cudart shared");

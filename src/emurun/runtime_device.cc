@@ -5,47 +5,11 @@
 
 #include "emurun/base.h"
 #include "emurun/device.h"
+#include "emurun/device_properties.h"
 #include "emurun/memory.h"
 
 namespace fa4::emurun {
 namespace {
-
-// cudaDeviceProp of CUDA 13. That of CUDA 12 has other fields behind the clock rate, and its own function.
-struct DeviceProperties {
-  char name[256];
-  char uuid[16], luid[8];
-  unsigned node_mask;
-  size_t global_bytes, shared_per_block;
-  int registers_per_block, warp;
-  size_t pitch;
-  int threads_per_block, block[3], grid[3];
-  size_t const_bytes;
-  int major, minor;
-  size_t texture_alignment, texture_pitch_alignment;
-  int multiprocessors, integrated, can_map_host_memory;
-  int textures[39];  // and surfaces: their greatest extents
-  size_t surface_alignment;
-  int concurrent_kernels, ecc, pci_bus, pci_device, pci_domain, tcc_driver, copy_engines,
-      unified_addresses, memory_bus_width, l2_bytes, persisting_l2_bytes,
-      threads_per_multiprocessor, stream_priorities, global_l1, local_l1;
-  size_t shared_per_multiprocessor;
-  int registers_per_multiprocessor, managed_memory, multi_gpu, multi_gpu_group,
-      host_native_atomics, pageable_memory, concurrent_managed, preemption,
-      host_pointer_for_registered, cooperative_launch;
-  size_t shared_per_block_optin;
-  int host_page_tables, direct_managed_access, blocks_per_multiprocessor, policy_window;
-  size_t reserved_shared;
-  int host_register, sparse_arrays, host_register_read_only, timeline_semaphores, memory_pools,
-      rdma;
-  unsigned rdma_flush;
-  int rdma_order;
-  unsigned pool_handles;
-  int deferred_arrays, ipc_events, cluster_launch, unified_functions, numa[2], mps, host_numa;
-  unsigned pci_ids[2];
-  int host_numa_ipc;
-  int reserved[56];
-};
-static_assert(sizeof(DeviceProperties) == 1008);
 
 int attribute(int number) {
   int value = 0;
@@ -53,8 +17,9 @@ int attribute(int number) {
   return value;
 }
 
-DeviceProperties properties_of(const Device& on) {
-  DeviceProperties to = {};
+template <class Properties>
+Properties properties_of(const Device& on) {
+  Properties to = {};
   std::snprintf(to.name, sizeof(to.name), "%s", on.name.c_str());
   std::memcpy(to.uuid, "fa4-ptx-machine", 16);
   to.global_bytes = memory_info().total;
@@ -128,7 +93,19 @@ FA4_CUDA Status cudaGetDeviceFlags(unsigned* flags) {
 FA4_CUDA Status cudaGetDeviceProperties(DeviceProperties* properties, int index) {
   return runtime_call(__func__, [&](const char* self) {
     check_device(index, self);
-    checked(properties, self, "prop") = properties_of(device());
+    checked(properties, self, "prop") = properties_of<DeviceProperties>(device());
+  });
+}
+
+FA4_CUDA Status cudaGetDeviceProperties_v2(DeviceProperties12* properties, int index) {
+  return runtime_call(__func__, [&](const char* self) {
+    check_device(index, self);
+    DeviceProperties12& to = checked(properties, self, "prop");
+    to = properties_of<DeviceProperties12>(device());
+    to.clock_khz = attribute(13);
+    to.overlap = 1;
+    to.memory_clock_khz = attribute(36);
+    to.double_ratio = attribute(87);
   });
 }
 
@@ -163,7 +140,9 @@ FA4_CUDA Status cudaDeviceEnablePeerAccess(int peer, unsigned /*flags*/) {
 }
 
 FA4_CUDA Status cudaDeviceSynchronize() { return kSuccess; }
+FA4_CUDA_ALSO(cudaDeviceSynchronize, cudaThreadSynchronize);
 FA4_CUDA Status cudaDeviceReset() { return kSuccess; }
+FA4_CUDA_ALSO(cudaDeviceReset, cudaThreadExit);
 
 FA4_CUDA Status cudaDeviceSetLimit(int /*limit*/, size_t /*value*/) { return kSuccess; }
 FA4_CUDA Status cudaDeviceGetLimit(size_t* value, int limit) {
@@ -192,6 +171,11 @@ FA4_CUDA Status cudaRuntimeGetVersion(int* version) {
 }
 FA4_CUDA_ALSO(cudaRuntimeGetVersion, cudaDriverGetVersion);
 FA4_CUDA_ALSO(cudaRuntimeGetVersion, cuDriverGetVersion);
+
+// Textures are not served, but headers name this where programs have none.
+FA4_CUDA ChannelFormat cudaCreateChannelDesc(int x, int y, int z, int w, int kind) {
+  return {x, y, z, w, kind};
+}
 
 FA4_CUDA Status cudaProfilerStart() { return kSuccess; }
 FA4_CUDA Status cudaProfilerStop() { return kSuccess; }

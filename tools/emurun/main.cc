@@ -18,7 +18,9 @@ int main(int count, char** words) {
                WTERMSIG(status));
   }
   if (counted.errors != 0) {
-    fmt::print(stderr, "emurun: {} errors in {} launches\n", counted.errors, counted.launches);
+    fmt::print(stderr, "emurun: {} {} in {} {}\n", counted.errors,
+               counted.errors == 1 ? "error" : "errors", counted.launches,
+               counted.launches == 1 ? "launch" : "launches");
     return kExitReported;
   }
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
