@@ -62,6 +62,11 @@ TEST_F(Emurun, AnswersWithTheProgramsOwnCode) {
   EXPECT_EQ(program("nonsense").exit, 2);
 }
 
+TEST_F(Emurun, TakesTheProgramWithItWhenItIsEnded) {
+  const Answer answer = shell("timeout 1 '" FA4_EMURUN "' '" FA4_EMURUN_PROGRAM "' sleep; sleep 0.2; cat /proc/[0-9]*/cmdline | tr '\\0' ' '");
+  EXPECT_FALSE(holds(answer.out, FA4_EMURUN_PROGRAM " sleep")) << answer.out;
+}
+
 TEST_F(Emurun, AnswersWith86WhenTheMachineReports) {
   const Answer answer = program("bounds", "--report report.txt");
   EXPECT_EQ(answer.exit, 86) << answer.out << answer.err;

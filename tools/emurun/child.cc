@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,6 +68,7 @@ int run_program(const Arguments& arguments, Counted* counted) {
   const pid_t child = fork();
   if (child < 0) refuse(kExitNotStarted, fmt::format("fork: {}", std::strerror(errno)));
   if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // it does not outlive an emurun that is ended by a signal
     set_environment(arguments, tally);
     execvp(arguments.program[0], arguments.program.data());
     refuse(kExitNotStarted, fmt::format("{} cannot be started: {}", arguments.program[0],

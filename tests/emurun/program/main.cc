@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A CUDA program as nvcc would make it, without nvcc: `program MODE [NUMBER]`. What is wrong ends it with code 1 and the line.
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "../fatbin_bytes.h"
@@ -260,6 +262,10 @@ int main(int count, char** words) {
   }
   if (mode == "code") return std::atoi(words[2]);
   if (mode == "abort") std::abort();
+  if (mode == "sleep") {
+    std::this_thread::sleep_for(std::chrono::seconds(100));
+    return 0;
+  }
   std::printf("no mode %s\n", mode.c_str());
   return 2;
 }
