@@ -6,8 +6,11 @@ namespace fa4::emu::isa {
 Space space_of(const Words& words) {
   if (words.has("global")) return Space::Global;
   if (words.has("shared") || words.has("shared::cta")) return Space::Shared;
+  if (words.has("shared::cluster")) return Space::SharedCluster;
   if (words.has("local")) return Space::Local;
-  if (words.has("param") || words.has("param::entry")) return Space::Param;
+  if (words.has("param") || words.has("param::entry") || words.has("param::func")) {
+    return Space::Param;
+  }
   if (words.has("const")) return Space::Const;
   return Space::Generic;
 }
@@ -17,8 +20,9 @@ std::vector<uint32_t> address_list(Decoder& decoder, const Words& words,
   const Address address = decoder.address(operand);
   const bool yields = words.has("volatile") || words.has("relaxed") || words.has("acquire") ||
                       words.has("release") || words.has("acq_rel");
-  return {static_cast<uint32_t>(space_of(words)) | (address.wide ? 0x100u : 0u) |
-              (yields ? 0x200u : 0u),
+  Space space = space_of(words);
+  if (space == Space::Param && address.in_frame) space = Space::Local;
+  return {static_cast<uint32_t>(space) | (address.wide ? 0x100u : 0u) | (yields ? 0x200u : 0u),
           address.base, static_cast<uint32_t>(address.offset)};
 }
 

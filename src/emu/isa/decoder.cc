@@ -13,6 +13,21 @@ void Decoder::require_operands(const ptx::Instruction& text, size_t least, size_
                   least == most ? fmt::format("{}", least) : fmt::format("{} to {}", least, most)));
 }
 
+uint32_t Decoder::call(const ptx::Instruction&) {
+  refuse("calls are not served here");
+  return 0;
+}
+
+std::vector<uint32_t> Decoder::targets(const ptx::Operand&) {
+  refuse("lists of targets are not served here");
+  return {};
+}
+
+uint16_t Decoder::stack_row() {
+  refuse("there is no stack here");
+  return 0;
+}
+
 Instr Decoder::unary(ExecFn exec, const ptx::Instruction& text, Type d, Type a) {
   require_operands(text, 2, 2);
   Instr instr{.exec = exec};

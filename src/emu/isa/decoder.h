@@ -14,12 +14,14 @@
 namespace fa4::emu::isa {
 
 inline constexpr uint32_t kNoJoin = 0xffffffff;
+inline constexpr uint32_t kRuntimeCall = 0x80000000;
 
 // A memory operand: the row of its base (two rows if `wide`), and a byte offset.
 struct Address {
   uint16_t base = 0;
   bool wide = false;
   int32_t offset = 0;
+  bool in_frame = false;  // a parameter of a call: .param here is local memory
 };
 
 // A predicate operand.
@@ -50,6 +52,12 @@ class Decoder {
   virtual uint32_t target(const ptx::Operand& label) = 0;
   // Where the lanes meet again that the current instruction, a branch, may part; kNoJoin: nowhere before they exit.
   virtual uint32_t join() = 0;
+  // The record of a call, for Instr::extra (machine/calls.h), with kRuntimeCall if it is one of the runtime library.
+  virtual uint32_t call(const ptx::Instruction& text);
+  // The places that a list of branch targets names.
+  virtual std::vector<uint32_t> targets(const ptx::Operand& list);
+  // The row that says where the stack of each lane ends.
+  virtual uint16_t stack_row();
   // Puts a list into Program::lists; its first index, for Instr::extra.
   virtual uint32_t list(const std::vector<uint32_t>& values) = 0;
   // The value of a number that must be one, as in `cp.async [a], [b], 16`.

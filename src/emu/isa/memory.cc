@@ -186,13 +186,14 @@ Instr decode_policy(Decoder& decoder, const Words&, const ptx::Instruction& text
 std::span<const Form> memory_forms() {
   static constexpr Form kForms[] = {
       {"ld{.{weak,volatile,relaxed,acquire}}" FA4_EMU_SCOPE
-       "{.{const,global,local,param,param::entry,shared,shared::cta}}{.{ca,cg,cs,lu,cv}}{.nc}" FA4_EMU_HINTS
+       "{.{const,global,local,param,param::entry,param::func,shared,shared::cta}}{.{ca,cg,cs,lu,cv}}{.nc}" FA4_EMU_HINTS
            FA4_EMU_TYPES,
        Unit::Memory, Fidelity::Exact, decode_load, 0, "9.7.9.8"},
       {"ldu{.global}{.{v2,v4}}.{b8,b16,b32,b64,u8,u16,u32,u64,s8,s16,s32,s64,f32,f64}",
        Unit::Memory, Fidelity::Exact, decode_load, 0, "9.7.9.10"},
       {"st{.{weak,volatile,relaxed,release}}" FA4_EMU_SCOPE
-       "{.{global,local,shared,shared::cta}}{.{wb,cg,cs,wt}}" FA4_EMU_HINTS FA4_EMU_TYPES,
+       "{.{global,local,param,param::func,shared,shared::cta}}{.{wb,cg,cs,wt}}" FA4_EMU_HINTS
+           FA4_EMU_TYPES,
        Unit::Memory, Fidelity::Exact, decode_store, 0, "9.7.9.11"},
       {"prefetch{.{global,local}}.{L1,L2,L2::evict_last,L2::evict_normal}", Unit::Memory,
        Fidelity::Exact, decode_prefetch, 0, "9.7.9.16"},

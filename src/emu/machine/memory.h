@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,8 +16,10 @@ namespace fa4::emu {
 
 struct Warp;
 struct Cta;
+struct Cluster;
 
-enum class Space : uint8_t { Generic, Global, Shared, Local, Param, Const };
+// SharedCluster: of any CTA of the cluster, as generic addresses too.
+enum class Space : uint8_t { Generic, Global, Shared, SharedCluster, Local, Param, Const };
 const char* name_of(Space space);
 
 // Generic addresses: these windows, else global memory. No host address reaches so high.
@@ -35,7 +38,12 @@ struct GlobalRange {
   uint64_t base = 0;
   uint64_t bytes = 0;
   bool writable = true;
+  // One for each byte: whether anybody has written it. Null: all of it, so that no read is asked about.
+  std::shared_ptr<uint8_t[]> written = nullptr;
 };
+
+// For GlobalRange::written: of so many bytes none.
+std::shared_ptr<uint8_t[]> unwritten(uint64_t bytes);
 
 // Memory outside a grid: what the host has allocated, and the variables of modules. Addresses are those of the
 // host, so that a kernel runs on tensors where they lie. Not changed while a kernel runs.
@@ -47,6 +55,8 @@ class GlobalMemory {
   const GlobalRange* find(uint64_t address, uint64_t bytes) const;
   // The nearest range below or above, for a report; null: there is none.
   const GlobalRange* nearest(uint64_t address) const;
+  // The host has written there.
+  void mark_written(uint64_t address, uint64_t bytes);
 
  private:
   std::map<uint64_t, GlobalRange> ranges_;  // by base
@@ -57,6 +67,12 @@ class GlobalMemory {
 enum class Access : uint8_t { Read, Write, Atomic };
 std::byte* resolve(Warp& warp, Space space, uint64_t address, int lane, uint32_t bytes,
                    Access access, uint32_t alignment = 0);
+
+// Shared memory without a word to the shadow. `peers`: it may be another CTA's.
+std::byte* place_in_shared(Warp& warp, uint64_t address, int lane, uint32_t bytes, Access access,
+                           uint32_t alignment, bool peers);
+// The CTA that a shared address is of; null: there is none.
+Cta* cta_of(Cluster& cluster, uint64_t address);
 
 // One lane's access. A bad load gives the poison pattern, a bad store does nothing.
 void load(Warp& warp, Space space, uint64_t address, int lane, void* to, uint32_t bytes);

@@ -24,6 +24,7 @@ FlowGraph graph_of(const std::vector<FlowStep>& steps) {
   leads[0] = true;
   for (uint32_t at = 0; at < count; ++at) {
     if (steps[at].target >= 0) leads[static_cast<size_t>(steps[at].target)] = true;
+    for (const uint32_t target : steps[at].more_targets) leads[target] = true;
     if (steps[at].target >= 0 || steps[at].ends) leads[at + 1] = true;
   }
   FlowGraph graph;
@@ -44,6 +45,9 @@ FlowGraph graph_of(const std::vector<FlowStep>& steps) {
     };
     if (step.target >= 0) {
       link(step.target == count ? end : graph.block_at[static_cast<size_t>(step.target)]);
+    }
+    for (const uint32_t target : step.more_targets) {
+      link(target == count ? end : graph.block_at[target]);
     }
     if (step.ends) link(end);
     if (step.falls_through) link(last + 1 == count ? end : from + 1);
@@ -111,7 +115,8 @@ std::vector<uint32_t> joins_of(const std::vector<FlowStep>& steps) {
     }
   }
   for (uint32_t at = 0; at < steps.size(); ++at) {
-    if (steps[at].target < 0 || !steps[at].falls_through) continue;
+    if (steps[at].target < 0) continue;
+    if (!steps[at].falls_through && steps[at].more_targets.empty()) continue;
     const uint32_t met = meets[graph.block_at[at]];
     if (met != kUnknown && met != end) joins[at] = graph.blocks[met].first;
   }

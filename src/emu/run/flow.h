@@ -9,9 +9,10 @@ namespace fa4::emu {
 
 // An instruction as control flow sees it.
 struct FlowStep {
-  bool falls_through = true;  // may go on behind it
-  bool ends = false;          // may leave the kernel
-  int64_t target = -1;        // of a branch
+  bool falls_through = true;                // may go on behind it
+  bool ends = false;                        // may leave the kernel
+  int64_t target = -1;                      // of a branch
+  std::vector<uint32_t> more_targets = {};  // of one by an index
 };
 
 // The immediate post-dominator of each conditional branch; kNoJoin (isa/decoder.h) elsewhere, and where the paths

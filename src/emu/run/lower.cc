@@ -6,6 +6,7 @@
 #include "emu/isa/table.h"
 #include "emu/ptx/parser.h"
 #include "emu/run/flow.h"
+#include "emu/run/functions.h"
 #include "emu/run/machine.h"
 #include "emu/run/operands.h"
 #include "emu/run/program.h"
@@ -25,6 +26,16 @@ struct LowerItem {
   uint32_t scope;
 };
 
+// Where no statement of the text stands: behind the last of a body.
+const ptx::Instruction& implicit_return() {
+  static const ptx::Instruction instruction = [] {
+    ptx::Instruction made;
+    made.opcode = "ret";
+    return made;
+  }();
+  return instruction;
+}
+
 class Flattening {
  public:
   Flattening(Scopes* scopes, std::vector<LowerItem>* items) : scopes_(scopes), items_(items) {}
@@ -40,9 +51,43 @@ class Flattening {
       } else if (const auto* inner = std::get_if<std::unique_ptr<ptx::Block>>(&statement)) {
         this->block(**inner, scopes_->open(scope));
       } else if (const auto* targets = std::get_if<ptx::Targets>(&statement)) {
-        lower_failed(targets->place, fmt::format("{} is not served", targets->directive));
+        scopes_->add_targets(scope, *targets);
       }
     }
+  }
+
+  // The body of a function that is called, and the frame that its parameters and local variables lie in.
+  Callee function(const ptx::Function& function, bool recursive) {
+    Callee callee;
+    callee.name = function.name;
+    callee.recursive = recursive;
+    callee.first = static_cast<uint32_t>(items_->size());
+    callee.first_row = static_cast<uint16_t>(scopes_->num_rows());
+    callee.first_predicate = static_cast<uint16_t>(scopes_->num_predicates());
+    scopes_->begin_frame();
+    const uint32_t scope = scopes_->open(0);
+    const auto place = [&](const std::vector<ptx::Variable>& variables) {
+      std::vector<FrameSlot> slots;
+      for (const ptx::Variable& variable : variables) {
+        if (variable.space != "param") {
+          lower_failed(variable.place,
+                       fmt::format("parameters of {} in registers are not served", function.name));
+        }
+        scopes_->add_variable(scope, variable);
+        const Symbol* symbol = scopes_->find_symbol(scope, variable.name);
+        slots.push_back(
+            {static_cast<uint32_t>(symbol->address), static_cast<uint32_t>(symbol->bytes)});
+      }
+      return slots;
+    };
+    callee.results = place(function.returns);
+    callee.arguments = place(function.parameters);
+    block(*function.body, scope);
+    items_->push_back({&implicit_return(), scope});
+    callee.end_row = static_cast<uint16_t>(scopes_->num_rows());
+    callee.end_predicate = static_cast<uint16_t>(scopes_->num_predicates());
+    callee.frame_bytes = std::max(kLeastFrameBytes, (scopes_->local_bytes() + 15) / 16 * 16);
+    return callee;
   }
 
  private:
@@ -58,6 +103,20 @@ FlowStep flow_of(const ptx::Instruction& text, const Scopes& scopes, uint32_t sc
     if (!target)
       lower_failed(text.place, fmt::format("there is no label {}", text.operands[0].name));
     step.target = *target;
+    step.falls_through = guarded;
+  } else if (text.opcode == "brx" && text.operands.size() == 2) {
+    const ptx::Targets* targets = scopes.find_targets(scope, text.operands[1].name);
+    for (const std::string_view name :
+         targets != nullptr ? targets->names : std::vector<std::string_view>()) {
+      const std::optional<uint32_t> target = scopes.find_label(scope, name);
+      if (!target) lower_failed(text.place, fmt::format("there is no label {}", name));
+      if (step.target < 0) step.target = *target;
+      step.more_targets.push_back(*target);
+    }
+    step.falls_through = guarded;
+  } else if (const std::optional<CallText> call = call_text(text);
+             call && call->target->name == "__assertfail") {
+    step.ends = true;
     step.falls_through = guarded;
   } else if (text.opcode == "exit" || text.opcode == "ret" || text.opcode == "trap") {
     step.ends = true;
@@ -116,9 +175,14 @@ void place_shared(const ModuleSymbols& symbols, const std::vector<LowerItem>& it
 
 void read_directives(const ptx::Function& function, Program* program) {
   for (const ptx::PerformanceDirective& directive : function.directives) {
+    if (directive.name == "explicitcluster") program->explicit_cluster = true;
+    if (directive.name == "blocksareclusters") program->blocks_are_clusters = true;
+    if (directive.name == "maxclusterrank") program->max_cluster = directive.values.at(0);
     std::array<uint32_t, 3>* threads = directive.name == "maxntid"   ? &program->max_threads
                                        : directive.name == "reqntid" ? &program->required_threads
-                                                                     : nullptr;
+                                       : directive.name == "reqnctapercluster"
+                                           ? &program->required_cluster
+                                           : nullptr;
     if (threads == nullptr) continue;
     *threads = {1, 1, 1};
     for (size_t i = 0; i < std::min<size_t>(3, directive.values.size()); ++i) {
@@ -167,16 +231,44 @@ Program lower(const ptx::Module& module, const ptx::Function& function,
         {program.param_bytes, static_cast<uint32_t>(bytes_of(parameter))});
     program.param_bytes += static_cast<uint32_t>(bytes_of(parameter));
   }
+  const FunctionSet functions = functions_of(module, function);
+  for (const auto& [name, address] : functions.addresses) {
+    scopes.add_symbol(0, name, {Space::Global, address, 0});
+  }
   std::vector<LowerItem> items;
-  Flattening(&scopes, &items).block(*function.body, scopes.open(0));
+  Flattening flattening(&scopes, &items);
+  const uint32_t entry_scope = scopes.open(0);
+  flattening.block(*function.body, entry_scope);
+  uint64_t local_bytes = (scopes.local_bytes() + 15) / 16 * 16;
+  const auto entry_bytes = static_cast<uint32_t>(local_bytes);
+  if (!functions.bodies.empty()) items.push_back({&implicit_return(), entry_scope});
+  for (size_t at = 0; at < functions.bodies.size(); ++at) {
+    const ptx::Function& body = *functions.bodies[at];
+    program.calls.callees.push_back(flattening.function(body, functions.recursive[at]));
+    program.calls.by_address[functions.addresses.at(body.name)] = static_cast<uint32_t>(at);
+  }
+  local_bytes += stack_bytes(functions, program.calls.callees);
+  if (local_bytes > 512 << 10) {
+    throw MachineError(
+        fmt::format("a thread of {} takes {} bytes of local memory; it has at most "
+                    "512 KiB",
+                    program.entry, local_bytes));
+  }
+  program.local_bytes = static_cast<uint32_t>(local_bytes);
+  program.uses_heap = functions.uses_heap;
+  program.global_atomics = functions.uses_heap;  // whose addresses depend on the order
   place_shared(symbols, items, &scopes, &program);
 
   std::vector<FlowStep> steps;
   for (const LowerItem& item : items) steps.push_back(flow_of(*item.text, scopes, item.scope));
   const std::vector<uint32_t> joins = joins_of(steps);
 
-  Operands operands(options, &scopes, &program);
+  Operands operands(options, functions, &scopes, &program);
+  size_t num_begun = 0;
   for (size_t at = 0; at < items.size(); ++at) {
+    if (num_begun < program.calls.callees.size() && program.calls.callees[num_begun].first == at) {
+      operands.begin_function(static_cast<uint32_t>(num_begun++));
+    }
     const ptx::Instruction& text = *items[at].text;
     std::string near_miss;
     const int form = isa::find_form(text, &near_miss);
@@ -201,6 +293,9 @@ Program lower(const ptx::Module& module, const ptx::Function& function,
     program.lines.push_back(&text);
     program.code.push_back(instr);
     program.global_atomics = program.global_atomics || has_global_atomics(text);
+  }
+  if (functions.moves_stack || !functions.bodies.empty()) {
+    program.constants.push_back({operands.stack_row(), entry_bytes, false});
   }
   operands.finish();
   return program;

@@ -10,6 +10,7 @@
 
 #include "emu/isa/table.h"
 #include "emu/ptx/parser.h"
+#include "emu/run/functions.h"
 #include "emu/run/program.h"
 #include "emu/run/scheduler.h"
 
@@ -72,13 +73,15 @@ void write_initializers(const ptx::Variable& variable, const ModuleSymbols& symb
     uint64_t bits = value.bits;
     if (!value.symbol.empty()) {
       const auto symbol = symbols.globals.find(value.symbol);
-      if (symbol == symbols.globals.end()) {
+      const auto function = symbols.functions.find(value.symbol);
+      if (symbol == symbols.globals.end() && function == symbols.functions.end()) {
         throw MachineError(
-            fmt::format("line {}: {} is initialised with {}, which is no variable in "
-                        "global or constant memory",
+            fmt::format("line {}: {} is initialised with {}, which is no function, and no "
+                        "variable in global or constant memory",
                         variable.place.line, variable.name, value.symbol));
       }
-      bits = symbol->second.address + static_cast<uint64_t>(value.offset);
+      bits = (symbol != symbols.globals.end() ? symbol->second.address : function->second) +
+             static_cast<uint64_t>(value.offset);
     }
     std::memcpy(to + i * size, &bits, size);
   }
@@ -90,6 +93,38 @@ uint64_t volume_of_launch(const std::array<uint32_t, 3>& extents) {
 
 std::string text_of_extents(const std::array<uint32_t, 3>& extents) {
   return fmt::format("({}, {}, {})", extents[0], extents[1], extents[2]);
+}
+
+void check_cluster(const KernelLaunch& launch, const Program& program,
+                   const MachineOptions& options) {
+  const std::string cluster = text_of_extents(launch.cluster);
+  const uint64_t size = volume_of_launch(launch.cluster);
+  if (program.blocks_are_clusters) {
+    throw MachineError("a kernel with .blocksareclusters is not served");
+  }
+  if (program.required_cluster[0] != 0 && program.required_cluster != launch.cluster) {
+    throw MachineError(fmt::format("cluster is {}; the kernel requires {} (.reqnctapercluster)",
+                                   cluster, text_of_extents(program.required_cluster)));
+  }
+  if (size == 1) return;
+  if (options.arch < 90) {
+    throw MachineError(fmt::format("cluster is {}; sm_{} has no clusters", cluster, options.arch));
+  }
+  const uint64_t most = launch.non_portable_cluster ? 16 : 8;
+  if (size == 0 || size > most) {
+    throw MachineError(fmt::format("cluster is {}; it may have 1 to {} CTAs{}", cluster, most,
+                                   launch.non_portable_cluster ? "" : ", as every device allows"));
+  }
+  if (program.max_cluster != 0 && size > program.max_cluster) {
+    throw MachineError(fmt::format("cluster is {}; the kernel allows {} CTAs (.maxclusterrank)",
+                                   cluster, program.max_cluster));
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    if (launch.grid[i] % launch.cluster[i] != 0) {
+      throw MachineError(fmt::format("grid is {}; it must be a multiple of the cluster, {}",
+                                     text_of_extents(launch.grid), cluster));
+    }
+  }
 }
 
 // What the driver checks: a launch that it would refuse is refused.
@@ -108,10 +143,7 @@ void check_launch(const KernelLaunch& launch, const Program& program,
                     "all and 65535 in y and z",
                     text_of_extents(launch.grid)));
   }
-  if (volume_of_launch(launch.cluster) != 1) {
-    throw MachineError(fmt::format("cluster is {}; sm_{} as the machine knows it has no clusters",
-                                   text_of_extents(launch.cluster), options.arch));
-  }
+  check_cluster(launch, program, options);
   if (program.required_threads[0] != 0 && program.required_threads != launch.block) {
     throw MachineError(fmt::format("block is {}; the kernel requires {} (.reqntid)",
                                    text_of_extents(launch.block),
@@ -157,6 +189,7 @@ std::string policy_names() { return "eager, lazy, reverse, torn or random"; }
 struct Machine::State {
   MachineOptions options;
   GlobalMemory memory;
+  Heap heap;
   std::vector<std::unique_ptr<LoadedModule>> modules;
 
   LoadedModule& module(ModuleId id) {
@@ -196,6 +229,7 @@ ModuleId Machine::load(std::string text) {
   } catch (const ptx::SyntaxError& error) {
     throw MachineError(error.what());
   }
+  loaded->symbols.functions = function_addresses(loaded->tree);
   std::vector<std::pair<const ptx::Variable*, std::byte*>> initialized;
   for (const ptx::ModuleItem& item : loaded->tree.items) {
     const auto* variable = std::get_if<ptx::Variable>(&item);
@@ -251,31 +285,41 @@ GlobalRange Machine::variable(ModuleId module, std::string_view name) const {
   return {std::string(name), found->second.address, found->second.bytes, true};
 }
 
-RunReport Machine::launch(const KernelLaunch& launch) {
-  const Program& program = state_->program(launch.module, launch.entry);
+RunReport Machine::launch(const KernelLaunch& given) {
+  const Program& program = state_->program(given.module, given.entry);
+  KernelLaunch launch = given;
+  // Without a cluster, the kernel's own is taken.
+  if (volume_of_launch(launch.cluster) == 1 && program.required_cluster[0] != 0) {
+    launch.cluster = program.required_cluster;
+  }
   check_launch(launch, program, state_->options);
+  if (program.uses_heap) state_->heap.open(&state_->memory);
   Reports reports;
+  Output output;
   LaunchState shared;
+  shared.output = &output;
+  shared.heap = &state_->heap;
   shared.program = &program;
   shared.launch = &launch;
   shared.options = &state_->options;
   shared.memory = &state_->memory;
   shared.reports = &reports;
 
-  // CTAs are independent, so their results do not depend on which thread runs them. Atomics on global memory tie
+  // Clusters are independent, so their results do not depend on which thread runs them. Atomics on global memory tie
   // them together: then one thread runs them in order.
-  const auto num_ctas = static_cast<uint32_t>(volume_of_launch(launch.grid));
+  const auto num_clusters =
+      static_cast<uint32_t>(volume_of_launch(launch.grid) / volume_of_launch(launch.cluster));
   const uint32_t wanted = state_->options.threads == 0
                               ? std::max(1u, std::thread::hardware_concurrency())
                               : state_->options.threads;
-  const uint32_t num_threads = program.global_atomics ? 1 : std::min(wanted, num_ctas);
+  const uint32_t num_threads = program.global_atomics ? 1 : std::min(wanted, num_clusters);
   std::atomic<uint32_t> next = 0;
   std::vector<uint64_t> counts(isa::num_forms(), 0);
   std::mutex mutex;
   const auto work = [&] {
-    CtaRun run(shared);
+    ClusterRun run(shared);
     try {
-      for (uint32_t cta = next++; cta < num_ctas; cta = next++) run.run(cta);
+      for (uint32_t at = next++; at < num_clusters; at = next++) run.run(at);
     } catch (const Stop&) {
       shared.stopped = true;
     }
@@ -289,6 +333,7 @@ RunReport Machine::launch(const KernelLaunch& launch) {
 
   RunReport report;
   report.finished = !shared.stopped;
+  report.output = output.all();
   report.reports = reports.all();
   report.num_errors = reports.num_errors();
   report.num_lost = reports.num_lost();

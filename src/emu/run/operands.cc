@@ -53,19 +53,30 @@ bool is_number(const ptx::Operand& operand) {
 
 }  // namespace
 
-Operands::Operands(const LoweringOptions& options, Scopes* scopes, Program* program)
-    : options_(options), scopes_(scopes), program_(program), num_rows_(scopes->num_rows()) {}
+Operands::Operands(const LoweringOptions& options, const FunctionSet& functions, Scopes* scopes,
+                   Program* program)
+    : options_(options),
+      functions_(functions),
+      scopes_(scopes),
+      program_(program),
+      num_rows_(scopes->num_rows()) {}
+
+void Operands::begin_function(std::optional<uint32_t> callee) {
+  callee_ = callee;
+  frame_rows_.clear();
+}
 
 void Operands::begin(const ptx::Instruction* text, uint32_t scope, uint32_t join) {
   text_ = text;
   scope_ = scope;
   join_ = join;
+  program_->first_uses.push_back(static_cast<uint32_t>(program_->uses.size()));
 }
 
 void Operands::finish() {
+  program_->first_uses.push_back(static_cast<uint32_t>(program_->uses.size()));
   program_->num_rows = num_rows_;
   program_->num_predicates = scopes_->num_predicates();
-  program_->local_bytes = (scopes_->local_bytes() + 15) / 16 * 16;
 }
 
 void Operands::refuse(const std::string& sentence) {
@@ -121,8 +132,22 @@ std::optional<uint16_t> Operands::special_row(std::string_view name, bool wide) 
   return std::nullopt;
 }
 
+// The address of a local variable of a function: its row is written by each call.
+uint16_t Operands::frame_row(uint32_t offset, bool wide) {
+  const auto [at, is_new] = frame_rows_.try_emplace({offset, wide}, uint16_t{0});
+  if (is_new) {
+    at->second = take_rows(wide ? 2 : 1);
+    program_->calls.callees[*callee_].addresses.push_back({at->second, offset, wide});
+  }
+  return at->second;
+}
+
 uint16_t Operands::symbol_row(const Symbol& symbol, int64_t offset, isa::Type type) {
   const uint64_t address = symbol.address + static_cast<uint64_t>(offset);
+  if (symbol.space == Space::Local && callee_) {
+    if (isa::bits_of(type) < 32) refuse("an address has 32 or 64 bits");
+    return frame_row(static_cast<uint32_t>(address), isa::bits_of(type) == 64);
+  }
   if (isa::bits_of(type) == 64) {
     if (symbol.space != Space::Shared) return constant64(address);
     // The rank of the CTA goes into the low word.
@@ -134,6 +159,13 @@ uint16_t Operands::symbol_row(const Symbol& symbol, int64_t offset, isa::Type ty
   if (isa::bits_of(type) != 32) refuse("an address has 32 or 64 bits");
   if (symbol.space == Space::Global) refuse("the address of a global variable has 64 bits");
   return constant_row(static_cast<uint32_t>(address), symbol.space == Space::Shared);
+}
+
+void Operands::note_use(const Register& found, uint32_t bits, bool is_written) {
+  const bool is_predicate = found.type == isa::Type::Pred;
+  const uint32_t count = is_predicate ? 1 : (bits + 31) / 32;
+  program_->uses.push_back({found.row, static_cast<uint8_t>(count), static_cast<uint8_t>(bits),
+                            is_predicate, is_written});
 }
 
 Register Operands::register_of(const ptx::Operand& operand) {
@@ -162,6 +194,7 @@ uint16_t Operands::row_in(const ptx::Operand& operand, isa::Type type) {
       refuse(fmt::format("{} has {} bits; {} are read", operand.name, isa::bits_of(found->type),
                          bits));
     }
+    note_use(*found, bits, false);
     return found->row;
   }
   if (const std::optional<uint16_t> special = special_row(operand.name, bits == 64))
@@ -181,6 +214,7 @@ uint16_t Operands::row_out(const ptx::Operand& operand, isa::Type type) {
   if (has < bits || (has > 32 && bits <= 32)) {
     refuse(fmt::format("{} has {} bits; {} are written", operand.name, has, bits));
   }
+  note_use(found, bits, true);
   return found.row;
 }
 
@@ -190,7 +224,9 @@ isa::Predicate Operands::predicate_in(const ptx::Operand& operand) {
     inner.negated = !inner.negated;
     return inner;
   }
-  return {predicate_out(operand), false};
+  const uint16_t index = predicate_of(operand);
+  if (operand.kind != Kind::Sink) note_use({isa::Type::Pred, index}, 1, false);
+  return {index, false};
 }
 
 bool Operands::is_predicate(const ptx::Operand& operand) const {
@@ -199,18 +235,24 @@ bool Operands::is_predicate(const ptx::Operand& operand) const {
   return found && found->type == isa::Type::Pred;
 }
 
-uint16_t Operands::predicate_out(const ptx::Operand& operand) {
+uint16_t Operands::predicate_of(const ptx::Operand& operand) {
   if (operand.kind == Kind::Sink) return 0;
   const Register found = register_of(operand);
   if (found.type != isa::Type::Pred) refuse(fmt::format("{} is no predicate", operand.name));
   return found.row;
 }
 
+uint16_t Operands::predicate_out(const ptx::Operand& operand) {
+  const uint16_t index = predicate_of(operand);
+  if (operand.kind != Kind::Sink) note_use({isa::Type::Pred, index}, 1, true);
+  return index;
+}
+
 uint16_t Operands::guard() {
   ptx::Operand operand;
   operand.kind = Kind::Name;
   operand.name = text_->guard;
-  return predicate_out(operand);
+  return predicate_in(operand).index;
 }
 
 isa::Address Operands::address(const ptx::Operand& operand) {
@@ -227,7 +269,8 @@ isa::Address Operands::address(const ptx::Operand& operand) {
   if (const std::optional<Register> found = scopes_->find_register(scope_, base.name)) {
     const uint32_t bits = isa::bits_of(found->type);
     if (bits != 32 && bits != 64) refuse("an address has 32 or 64 bits");
-    return {found->row, bits == 64, offset_of(base.offset)};
+    note_use(*found, bits, false);
+    return {found->row, bits == 64, offset_of(base.offset), callee_.has_value()};
   }
   const Symbol* symbol = scopes_->find_symbol(scope_, base.name);
   if (symbol == nullptr) {
@@ -236,7 +279,7 @@ isa::Address Operands::address(const ptx::Operand& operand) {
   }
   const bool wide = symbol->space == Space::Global;
   return {symbol_row(*symbol, 0, wide ? isa::Type::B64 : isa::Type::B32), wide,
-          offset_of(base.offset)};
+          offset_of(base.offset), symbol->space == Space::Local};
 }
 
 uint32_t Operands::bits(const ptx::Operand& operand) const {
@@ -251,6 +294,72 @@ uint32_t Operands::target(const ptx::Operand& label) {
   const std::optional<uint32_t> found = scopes_->find_label(scope_, label.name);
   if (!found) refuse(fmt::format("there is no label {}", label.name));
   return *found;
+}
+
+std::vector<uint32_t> Operands::targets(const ptx::Operand& list) {
+  const ptx::Targets* targets = scopes_->find_targets(scope_, list.name);
+  if (targets == nullptr || targets->directive != "branchtargets") {
+    refuse(fmt::format("\"{}\" is no list of branch targets", list.name));
+  }
+  std::vector<uint32_t> places;
+  for (const std::string_view name : targets->names) {
+    const std::optional<uint32_t> found = scopes_->find_label(scope_, name);
+    if (!found) refuse(fmt::format("there is no label {}", name));
+    places.push_back(*found);
+  }
+  return places;
+}
+
+std::vector<FrameSlot> Operands::slots_of(const ptx::Operand* list) {
+  std::vector<FrameSlot> slots;
+  if (list == nullptr) return slots;
+  for (const ptx::Operand& part : list->parts) {
+    const Symbol* symbol =
+        part.kind == Kind::Name ? scopes_->find_symbol(scope_, part.name) : nullptr;
+    if (symbol == nullptr || symbol->space != Space::Local) {
+      refuse("what a call gives and takes must be variables in .param; registers are not served");
+    }
+    slots.push_back({static_cast<uint32_t>(symbol->address), static_cast<uint32_t>(symbol->bytes)});
+  }
+  return slots;
+}
+
+uint32_t Operands::call(const ptx::Instruction& text) {
+  const std::optional<CallText> call = call_text(text);
+  if (!call) refuse("a call names a function, its results before it and its arguments behind it");
+  CallSite site;
+  site.results = slots_of(call->results);
+  site.arguments = slots_of(call->arguments);
+  const std::string_view target = call->target->name;
+  const auto function = functions_.index.find(target);
+  const std::optional<Builtin> builtin = builtin_named(target);
+  if (function != functions_.index.end()) {
+    site.callee = function->second;
+  } else if (builtin) {
+    site.builtin = *builtin;
+    const size_t arguments = *builtin == Builtin::AssertFail ? 5
+                             : *builtin == Builtin::Printf   ? 2
+                                                             : 1;
+    if (site.arguments.size() != arguments) {
+      refuse(
+          fmt::format("{} takes {} arguments, not {}", target, arguments, site.arguments.size()));
+    }
+    for (const FrameSlot& slot : site.arguments) {
+      if (slot.bytes > 8) refuse(fmt::format("an argument of {} has {} bytes", target, slot.bytes));
+    }
+  } else if (scopes_->find_register(scope_, target)) {
+    site.pointer = row_in(*call->target, isa::Type::B64);
+  } else {
+    refuse(fmt::format("there is no function {} with a body in the module", target));
+  }
+  program_->calls.sites.push_back(std::move(site));
+  return static_cast<uint32_t>(program_->calls.sites.size() - 1) |
+         (builtin && function == functions_.index.end() ? isa::kRuntimeCall : 0);
+}
+
+uint16_t Operands::stack_row() {
+  if (program_->calls.stack_row == 0) program_->calls.stack_row = take_rows(2);
+  return program_->calls.stack_row;
 }
 
 uint32_t Operands::list(const std::vector<uint32_t>& values) {

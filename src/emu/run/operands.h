@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "emu/isa/decoder.h"
+#include "emu/run/functions.h"
 #include "emu/run/program.h"
 
 namespace fa4::emu {
@@ -31,6 +32,10 @@ class Scopes {
   std::optional<uint32_t> find_label(uint32_t scope, std::string_view name) const;
   std::optional<Register> find_register(uint32_t scope, std::string_view name) const;
   const Symbol* find_symbol(uint32_t scope, std::string_view name) const;
+  const ptx::Targets* find_targets(uint32_t scope, std::string_view name) const;
+  void add_targets(uint32_t scope, const ptx::Targets& targets);
+  // Local variables that are declared from now on lie in a frame of their own.
+  void begin_frame() { local_bytes_ = 0; }
 
   uint32_t num_rows() const { return num_rows_; }
   uint32_t num_predicates() const { return num_predicates_; }
@@ -48,6 +53,7 @@ class Scopes {
     std::map<std::string_view, uint32_t> labels;
     std::map<std::string_view, RegisterRange> registers;  // by name, without the number of a range
     std::map<std::string_view, Symbol> symbols;
+    std::map<std::string_view, const ptx::Targets*> targets;
   };
 
   std::vector<Scope> scopes_ = std::vector<Scope>(1);
@@ -59,8 +65,11 @@ class Scopes {
 
 class Operands final : public isa::Decoder {
  public:
-  Operands(const LoweringOptions& options, Scopes* scopes, Program* program);
+  Operands(const LoweringOptions& options, const FunctionSet& functions, Scopes* scopes,
+           Program* program);
 
+  // The instructions that follow are those of a callee; none: of the entry.
+  void begin_function(std::optional<uint32_t> callee);
   void begin(const ptx::Instruction* text, uint32_t scope, uint32_t join);
   uint16_t guard();
   void finish();
@@ -76,6 +85,9 @@ class Operands final : public isa::Decoder {
   uint32_t bits(const ptx::Operand& operand) const override;
   uint32_t target(const ptx::Operand& label) override;
   uint32_t join() override { return join_; }
+  uint32_t call(const ptx::Instruction& text) override;
+  std::vector<uint32_t> targets(const ptx::Operand& list) override;
+  uint16_t stack_row() override;
   uint32_t list(const std::vector<uint32_t>& values) override;
   int64_t number(const ptx::Operand& operand) override;
   uint32_t arch() const override { return options_.arch; }
@@ -86,10 +98,15 @@ class Operands final : public isa::Decoder {
   uint16_t take_rows(uint32_t count);
   uint16_t constant_row(uint32_t value, bool shared_address);
   std::optional<uint16_t> special_row(std::string_view name, bool wide);
+  uint16_t frame_row(uint32_t offset, bool wide);
+  std::vector<FrameSlot> slots_of(const ptx::Operand* list);
   uint16_t symbol_row(const Symbol& symbol, int64_t offset, isa::Type type);
   Register register_of(const ptx::Operand& operand);
+  uint16_t predicate_of(const ptx::Operand& operand);
+  void note_use(const Register& found, uint32_t bits, bool is_written);
 
   LoweringOptions options_;
+  const FunctionSet& functions_;
   Scopes* scopes_;
   Program* program_;
   const ptx::Instruction* text_ = nullptr;
@@ -99,6 +116,8 @@ class Operands final : public isa::Decoder {
   std::map<std::pair<uint32_t, bool>, uint16_t> constants_;
   std::map<uint64_t, uint16_t> wide_constants_;
   std::map<std::pair<std::string, bool>, uint16_t> specials_;
+  std::optional<uint32_t> callee_;
+  std::map<std::pair<uint32_t, bool>, uint16_t> frame_rows_;  // of the callee
 };
 
 }  // namespace fa4::emu

@@ -5,11 +5,13 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "emu/isa/instr.h"
+#include "emu/machine/calls.h"
 #include "emu/machine/cta.h"
 #include "emu/ptx/module.h"
 #include "emu/run/machine.h"
@@ -64,6 +66,16 @@ struct ConstantRow {
   bool shared_address;  // the rank of the CTA is added
 };
 
+// A register that an instruction names: `count` rows from `first` on, or one predicate. Constants, special
+// registers and `_` are none. The same register may stand there more than once, read and written.
+struct RegisterUse {
+  uint16_t first;
+  uint8_t count;
+  uint8_t bits;  // of the value: 16 of a packed half in 32
+  bool is_predicate;
+  bool is_written;  // by a guarded instruction only in the lanes that its guard lets
+};
+
 struct Program : Describer {
   std::string entry;
   std::vector<Instr> code;
@@ -80,7 +92,20 @@ struct Program : Describer {
   std::vector<ParameterFacts> parameters;
   std::array<uint32_t, 3> max_threads{};
   std::array<uint32_t, 3> required_threads{};
-  bool global_atomics = false;  // its CTAs run in order, on one thread of the host
+  std::array<uint32_t, 3> required_cluster{};  // .reqnctapercluster; 0: not said
+  uint32_t max_cluster = 0;                    // .maxclusterrank; 0: not said
+  bool explicit_cluster = false;               // .explicitcluster: launched with clusters only
+  bool blocks_are_clusters = false;            // .blocksareclusters
+  bool global_atomics = false;                 // its CTAs run in order, on one thread of the host
+  CallTable calls;
+  bool uses_heap = false;
+  std::vector<RegisterUse> uses;     // of all instructions, in the order of the code
+  std::vector<uint32_t> first_uses;  // of each instruction; one more for the end
+
+  // What an instruction reads and writes: its operands, the base of its address, its guard.
+  std::span<const RegisterUse> uses_of(size_t pc) const {
+    return std::span(uses).subspan(first_uses[pc], first_uses[pc + 1] - first_uses[pc]);
+  }
 
   std::string site(const Instr& instr) const override;
 };
@@ -88,7 +113,8 @@ struct Program : Describer {
 // The symbols of a module that all of its kernels see.
 struct ModuleSymbols {
   std::map<std::string_view, Symbol> globals;
-  std::vector<const ptx::Variable*> shared;  // in the order of their declaration
+  std::map<std::string_view, uint64_t> functions;  // addresses that initial values may name
+  std::vector<const ptx::Variable*> shared;        // in the order of their declaration
 };
 
 uint64_t bytes_of(const ptx::Variable& variable);  // of a variable; 0 for one without extent

@@ -33,7 +33,8 @@ uint32_t alignment_of(const ptx::Variable& variable) {
 }
 
 uint32_t Scopes::open(uint32_t parent) {
-  scopes_.push_back({.parent = parent, .labels = {}, .registers = {}, .symbols = {}});
+  scopes_.push_back(
+      {.parent = parent, .labels = {}, .registers = {}, .symbols = {}, .targets = {}});
   return static_cast<uint32_t>(scopes_.size() - 1);
 }
 
@@ -63,7 +64,7 @@ void Scopes::add_variable(uint32_t scope, const ptx::Variable& variable) {
     if (end > 0x7000) scope_failed(variable.place, "the kernel has more than 28,672 register rows");
     scopes_[scope].registers[variable.name] = {*type, variable.count, static_cast<uint16_t>(*next)};
     *next = static_cast<uint32_t>(end);
-  } else if (variable.space == "local") {
+  } else if (variable.space == "local" || variable.space == "param") {
     const uint64_t at = rounded(local_bytes_);
     if (at + bytes_of(variable) > 512 << 10) {
       scope_failed(variable.place, "a thread has at most 512 KiB of local memory");
@@ -111,6 +112,18 @@ std::optional<Register> Scopes::find_register(uint32_t scope, std::string_view n
                       static_cast<uint16_t>(range->second.first + number * each)};
     }
     if (scope == 0) return std::nullopt;
+  }
+}
+
+void Scopes::add_targets(uint32_t scope, const ptx::Targets& targets) {
+  scopes_[scope].targets[targets.label] = &targets;
+}
+
+const ptx::Targets* Scopes::find_targets(uint32_t scope, std::string_view name) const {
+  for (;; scope = scopes_[scope].parent) {
+    const auto found = scopes_[scope].targets.find(name);
+    if (found != scopes_[scope].targets.end()) return found->second;
+    if (scope == 0) return nullptr;
   }
 }
 
