@@ -43,8 +43,8 @@ Tally* shared_tally() {
   static Tally own{};
   const char* descriptor = std::getenv("FA4_EMURUN_TALLY_FD");
   if (descriptor == nullptr) return &own;
-  void* page = mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED,
-                    std::atoi(descriptor), 0);
+  void* page =
+      mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED, std::atoi(descriptor), 0);
   return page == MAP_FAILED ? &own : static_cast<Tally*>(page);
 }
 

@@ -14,8 +14,7 @@
 // A function that programs call by its CUDA name.
 #define FA4_CUDA extern "C" __attribute__((visibility("default")))
 // The same function under the name that -default-stream per-thread asks for: all streams are one here.
-#define FA4_CUDA_ALSO(name, other) \
-  FA4_CUDA __typeof__(name) other __attribute__((alias(#name)))
+#define FA4_CUDA_ALSO(name, other) FA4_CUDA __typeof__(name) other __attribute__((alias(#name)))
 
 namespace fa4::emurun {
 

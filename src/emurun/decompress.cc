@@ -37,8 +37,7 @@ const char* decompress_lz4(const std::byte* from, size_t bytes, std::string* tex
     to += literals;
     if (at == end) break;
     if (end - at < 2) return "an LZ4 block ends within a match";
-    const size_t distance =
-        std::to_integer<size_t>(at[0]) | std::to_integer<size_t>(at[1]) << 8;
+    const size_t distance = std::to_integer<size_t>(at[0]) | std::to_integer<size_t>(at[1]) << 8;
     at += 2;
     size_t match = token & 15;
     if (!read_length(&at, end, &match)) return "an LZ4 block ends within a match";
@@ -56,8 +55,7 @@ const char* decompress_zstd(const std::byte* from, size_t bytes, std::string* te
   static void* const library = dlopen("libzstd.so.1", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return "libzstd.so.1 is not here (apt-get install libzstd1)";
   using Decompress = size_t(void*, size_t, const void*, size_t);
-  static auto* const decompress =
-      reinterpret_cast<Decompress*>(dlsym(library, "ZSTD_decompress"));
+  static auto* const decompress = reinterpret_cast<Decompress*>(dlsym(library, "ZSTD_decompress"));
   if (decompress == nullptr) return "libzstd.so.1 has no ZSTD_decompress";
   if (decompress(text->data(), text->size(), from, bytes) == text->size()) return nullptr;
   return "libzstd refuses its bytes";

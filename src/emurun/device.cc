@@ -11,12 +11,16 @@ namespace {
 
 Device make_device(uint32_t arch) {
   switch (arch) {  // A100, A10, L4's big sister (4090), H200, RTX PRO 6000
-    case 80: return {"fa4 PTX machine (sm_80)", 80, 108, 2048, 32, 164 << 10, 163 << 10, 40 << 20};
-    case 86: return {"fa4 PTX machine (sm_86)", 86, 72, 1536, 16, 100 << 10, 99 << 10, 6 << 20};
-    case 89: return {"fa4 PTX machine (sm_89)", 89, 128, 1536, 24, 100 << 10, 99 << 10, 72 << 20};
+    case 80:
+      return {"fa4 PTX machine (sm_80)", 80, 108, 2048, 32, 164 << 10, 163 << 10, 40 << 20};
+    case 86:
+      return {"fa4 PTX machine (sm_86)", 86, 72, 1536, 16, 100 << 10, 99 << 10, 6 << 20};
+    case 89:
+      return {"fa4 PTX machine (sm_89)", 89, 128, 1536, 24, 100 << 10, 99 << 10, 72 << 20};
     case 120:
       return {"fa4 PTX machine (sm_120)", 120, 188, 1536, 24, 100 << 10, 99 << 10, 128 << 20};
-    default: return {"fa4 PTX machine (sm_90)", 90, 132, 2048, 32, 228 << 10, 227 << 10, 60 << 20};
+    default:
+      return {"fa4 PTX machine (sm_90)", 90, 132, 2048, 32, 228 << 10, 227 << 10, 60 << 20};
   }
 }
 
@@ -66,9 +70,9 @@ std::map<int, int> make_attributes() {
           {99, 1},  // cudaHostRegister
           {106, on.blocks_per_multiprocessor},
           {111, kReservedShared},
-          {115, 1},                          // memory pools
-          {120, on.arch >= 90 ? 1 : 0},      // clusters
-          {127, on.arch >= 90 ? 1 : 0}};     // tensor maps
+          {115, 1},                       // memory pools
+          {120, on.arch >= 90 ? 1 : 0},   // clusters
+          {127, on.arch >= 90 ? 1 : 0}};  // tensor maps
 }
 
 }  // namespace

@@ -25,9 +25,9 @@ const Device& device();
 // such attribute.
 bool device_attribute(int attribute, int* value);
 
-constexpr int kSharedPerBlock = 48 << 10;     // without asking for more
-constexpr int kReservedShared = 1 << 10;      // of each block, on sm_80 and later
-constexpr int kRegistersPerThread = 32;       // PTX does not say how many a thread takes
+constexpr int kSharedPerBlock = 48 << 10;  // without asking for more
+constexpr int kReservedShared = 1 << 10;   // of each block, on sm_80 and later
+constexpr int kRegistersPerThread = 32;    // PTX does not say how many a thread takes
 constexpr const char* kPciBusId = "0000:00:00.0";
 
 uint64_t most_threads(const fa4emu_entry& facts);  // of a block

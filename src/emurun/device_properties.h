@@ -24,9 +24,9 @@ struct DeviceProperties {
       unified_addresses, memory_bus_width, l2_bytes, persisting_l2_bytes,
       threads_per_multiprocessor, stream_priorities, global_l1, local_l1;
   size_t shared_per_multiprocessor;
-  int registers_per_multiprocessor, managed_memory, multi_gpu, multi_gpu_group,
-      host_native_atomics, pageable_memory, concurrent_managed, preemption,
-      host_pointer_for_registered, cooperative_launch;
+  int registers_per_multiprocessor, managed_memory, multi_gpu, multi_gpu_group, host_native_atomics,
+      pageable_memory, concurrent_managed, preemption, host_pointer_for_registered,
+      cooperative_launch;
   size_t shared_per_block_optin;
   int host_page_tables, direct_managed_access, blocks_per_multiprocessor, policy_window;
   size_t reserved_shared;
@@ -63,9 +63,9 @@ struct DeviceProperties12 {
       unified_addresses, memory_clock_khz, memory_bus_width, l2_bytes, persisting_l2_bytes,
       threads_per_multiprocessor, stream_priorities, global_l1, local_l1;
   size_t shared_per_multiprocessor;
-  int registers_per_multiprocessor, managed_memory, multi_gpu, multi_gpu_group,
-      host_native_atomics, double_ratio, pageable_memory, concurrent_managed, preemption,
-      host_pointer_for_registered, cooperative_launch, cooperative_multi_device;
+  int registers_per_multiprocessor, managed_memory, multi_gpu, multi_gpu_group, host_native_atomics,
+      double_ratio, pageable_memory, concurrent_managed, preemption, host_pointer_for_registered,
+      cooperative_launch, cooperative_multi_device;
   size_t shared_per_block_optin;
   int host_page_tables, direct_managed_access, blocks_per_multiprocessor, policy_window;
   size_t reserved_shared;

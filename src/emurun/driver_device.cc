@@ -105,9 +105,8 @@ FA4_CUDA Status cuDevicePrimaryCtxGetState(int /*index*/, unsigned* flags, int* 
 }
 
 FA4_CUDA Status cuCtxGetCurrent(void** context) {
-  return driver_call(__func__, [&](const char* self) {
-    checked(context, self, "pctx") = only_context();
-  });
+  return driver_call(__func__,
+                     [&](const char* self) { checked(context, self, "pctx") = only_context(); });
 }
 FA4_CUDA_ALSO(cuCtxGetCurrent, cuCtxPopCurrent_v2);
 FA4_CUDA_ALSO(cuCtxGetCurrent, cuCtxCreate_v2);  // which has flags and a device behind it
@@ -130,7 +129,8 @@ FA4_CUDA Status cuCtxGetDevice(int* index) {
 }
 
 FA4_CUDA Status cuCtxGetApiVersion(void* /*context*/, unsigned* version) {
-  return driver_call(__func__, [&](const char* self) { checked(version, self, "version") = 13000; });
+  return driver_call(__func__,
+                     [&](const char* self) { checked(version, self, "version") = 13000; });
 }
 
 FA4_CUDA Status cuCtxGetStreamPriorityRange(int* least, int* greatest) {

@@ -43,15 +43,23 @@ LaunchShape shape_of(const DriverLaunchConfig& config, const char* self) {
 
 int attribute_of(const Kernel& kernel, int attribute, const char* self) {
   switch (attribute) {
-    case 0: return static_cast<int>(most_threads(kernel.facts));
-    case 1: return static_cast<int>(kernel.facts.static_shared_bytes);
-    case 4: return kRegistersPerThread;
+    case 0:
+      return static_cast<int>(most_threads(kernel.facts));
+    case 1:
+      return static_cast<int>(kernel.facts.static_shared_bytes);
+    case 4:
+      return kRegistersPerThread;
     case 5:
-    case 6: return device().arch;
-    case 8: return static_cast<int>(kernel.max_dynamic_shared);
-    case 9: return -1;
-    case 14: return kernel.non_portable_cluster ? 1 : 0;
-    default: break;
+    case 6:
+      return device().arch;
+    case 8:
+      return static_cast<int>(kernel.max_dynamic_shared);
+    case 9:
+      return -1;
+    case 14:
+      return kernel.non_portable_cluster ? 1 : 0;
+    default:
+      break;
   }
   if (attribute < 0 || attribute > 15) fail(kInvalidValue, "{}: attribute {}", self, attribute);
   return 0;
@@ -62,8 +70,8 @@ int attribute_of(const Kernel& kernel, int attribute, const char* self) {
 
 using namespace fa4::emurun;  // NOLINT
 
-FA4_CUDA Status cuLaunchKernelEx(const DriverLaunchConfig* config, Kernel* kernel,
-                                 void** arguments, void** extra) {
+FA4_CUDA Status cuLaunchKernelEx(const DriverLaunchConfig* config, Kernel* kernel, void** arguments,
+                                 void** extra) {
   return driver_call(__func__, [&](const char* self) {
     const Packed packed = packed_of(extra);
     launch_kernel(kernel_of(kernel, self), shape_of(checked(config, self, "config"), self),
@@ -75,18 +83,14 @@ FA4_CUDA_ALSO(cuLaunchKernelEx, cuLaunchKernelEx_ptsz);
 FA4_CUDA Status cuLaunchKernel(Kernel* kernel, unsigned grid_x, unsigned grid_y, unsigned grid_z,
                                unsigned block_x, unsigned block_y, unsigned block_z,
                                unsigned shared, void* stream, void** arguments, void** extra) {
-  const DriverLaunchConfig config = {{grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared,
-                                     stream, nullptr, 0};
+  const DriverLaunchConfig config = {
+      {grid_x, grid_y, grid_z}, {block_x, block_y, block_z}, shared, stream, nullptr, 0};
   return cuLaunchKernelEx(&config, kernel, arguments, extra);
 }
 FA4_CUDA_ALSO(cuLaunchKernel, cuLaunchKernel_ptsz);
 
-FA4_CUDA Status cuLaunchCooperativeKernel(Kernel* kernel, unsigned grid_x, unsigned grid_y,
-                                          unsigned grid_z, unsigned block_x, unsigned block_y,
-                                          unsigned block_z, unsigned shared, void* stream,
-                                          void** arguments) {
-  return cuLaunchKernel(kernel, grid_x, grid_y, grid_z, block_x, block_y, block_z, shared, stream,
-                        arguments, nullptr);
+FA4_CUDA Status cuLaunchCooperativeKernel() {
+  return driver_call(__func__, [&](const char* self) { refuse_cooperative(self); });
 }
 
 FA4_CUDA Status cuFuncGetAttribute(int* value, int attribute, Kernel* kernel) {
@@ -149,8 +153,9 @@ FA4_CUDA Status cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* blocks
 FA4_CUDA Status cuOccupancyMaxPotentialClusterSize(int* size, Kernel* kernel,
                                                    const DriverLaunchConfig* /*config*/) {
   return driver_call(__func__, [&](const char* self) {
-    checked(size, self, "clusterSize") =
-        device().arch < 90 ? 1 : kernel_of(kernel, self).non_portable_cluster ? 16 : 8;
+    checked(size, self, "clusterSize") = device().arch < 90                             ? 1
+                                         : kernel_of(kernel, self).non_portable_cluster ? 16
+                                                                                        : 8;
   });
 }
 

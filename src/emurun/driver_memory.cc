@@ -40,8 +40,8 @@ FA4_CUDA Status cuMemAllocPitch_v2(Address* pointer, size_t* pitch, size_t width
 }
 
 FA4_CUDA Status cuMemFree_v2(Address pointer) {
-  return driver_call(
-      __func__, [&](const char* self) { release(at(pointer), MemoryKind::Device, self); });
+  return driver_call(__func__,
+                     [&](const char* self) { release(at(pointer), MemoryKind::Device, self); });
 }
 FA4_CUDA Status cuMemFreeAsync(Address pointer, void* /*stream*/) { return cuMemFree_v2(pointer); }
 FA4_CUDA_ALSO(cuMemFreeAsync, cuMemFreeAsync_ptsz);
@@ -71,7 +71,8 @@ FA4_CUDA Status cuMemHostUnregister(void* pointer) {
 
 FA4_CUDA Status cuMemHostGetDevicePointer_v2(Address* device, void* host, unsigned /*flags*/) {
   return driver_call(__func__, [&](const char* self) {
-    if (find_allocation(host) == nullptr) fail(kInvalidValue, "{}: {} is not page-locked", self, host);
+    if (find_allocation(host) == nullptr)
+      fail(kInvalidValue, "{}: {} is not page-locked", self, host);
     checked(device, self, "pdptr") = reinterpret_cast<Address>(host);
   });
 }
@@ -100,14 +101,27 @@ FA4_CUDA Status cuPointerGetAttribute(void* value, int attribute, Address pointe
     const bool host =
         allocation->kind == MemoryKind::Pinned || allocation->kind == MemoryKind::Registered;
     switch (attribute) {
-      case 2: *static_cast<unsigned*>(value) = host ? 1 : 2; return;
+      case 2:
+        *static_cast<unsigned*>(value) = host ? 1 : 2;
+        return;
       case 3:
-      case 4: *static_cast<Address*>(value) = pointer; return;
-      case 8: *static_cast<unsigned*>(value) = allocation->kind == MemoryKind::Managed; return;
-      case 9: *static_cast<int*>(value) = 0; return;
-      case 11: *static_cast<Address*>(value) = reinterpret_cast<Address>(allocation->base); return;
-      case 12: *static_cast<size_t*>(value) = allocation->bytes; return;
-      default: fail(kInvalidValue, "{}: attribute {} is not served", self, attribute);
+      case 4:
+        *static_cast<Address*>(value) = pointer;
+        return;
+      case 8:
+        *static_cast<unsigned*>(value) = allocation->kind == MemoryKind::Managed;
+        return;
+      case 9:
+        *static_cast<int*>(value) = 0;
+        return;
+      case 11:
+        *static_cast<Address*>(value) = reinterpret_cast<Address>(allocation->base);
+        return;
+      case 12:
+        *static_cast<size_t*>(value) = allocation->bytes;
+        return;
+      default:
+        fail(kInvalidValue, "{}: attribute {} is not served", self, attribute);
     }
   });
 }

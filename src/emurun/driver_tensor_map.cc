@@ -32,4 +32,3 @@ FA4_CUDA Status cuTensorMapEncodeTiled(void* map, int type, uint32_t rank, void*
     }
   });
 }
-

@@ -59,23 +59,20 @@ using namespace fa4::emurun;  // NOLINT
 
 FA4_CUDA Status cudaGetDriverEntryPoint(const char* name, void** function,
                                         unsigned long long /*flags*/, int* status) {
-  return runtime_call(__func__,
-                      [&](const char* self) { find(name, function, status, self); });
+  return runtime_call(__func__, [&](const char* self) { find(name, function, status, self); });
 }
 FA4_CUDA_ALSO(cudaGetDriverEntryPoint, cudaGetDriverEntryPoint_ptsz);
 
 FA4_CUDA Status cudaGetDriverEntryPointByVersion(const char* name, void** function,
                                                  unsigned /*version*/, unsigned long long /*flags*/,
                                                  int* status) {
-  return runtime_call(__func__,
-                      [&](const char* self) { find(name, function, status, self); });
+  return runtime_call(__func__, [&](const char* self) { find(name, function, status, self); });
 }
 FA4_CUDA_ALSO(cudaGetDriverEntryPointByVersion, cudaGetDriverEntryPointByVersion_ptsz);
 
 FA4_CUDA Status cuGetProcAddress_v2(const char* name, void** function, int /*version*/,
                                     unsigned long long /*flags*/, int* status) {
-  return driver_call(__func__,
-                     [&](const char* self) { find(name, function, status, self); });
+  return driver_call(__func__, [&](const char* self) { find(name, function, status, self); });
 }
 
 FA4_CUDA Status cuGetProcAddress(const char* name, void** function, int version,

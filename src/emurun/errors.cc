@@ -38,8 +38,7 @@ constexpr ErrorText kErrors[] = {
     {801, "cudaErrorNotSupported", "CUDA_ERROR_NOT_SUPPORTED", "not served by the PTX machine"},
     {903, "cudaErrorStreamCaptureUnmatched", "CUDA_ERROR_STREAM_CAPTURE_UNMATCHED",
      "a capture that did not begin in this stream"},
-    {912, "cudaErrorInvalidClusterSize", "CUDA_ERROR_INVALID_CLUSTER_SIZE",
-     "invalid cluster size"},
+    {912, "cudaErrorInvalidClusterSize", "CUDA_ERROR_INVALID_CLUSTER_SIZE", "invalid cluster size"},
     {999, "cudaErrorUnknown", "CUDA_ERROR_UNKNOWN", "unknown error"},
 };
 

@@ -11,11 +11,10 @@
 namespace fa4::emurun {
 namespace {
 
-constexpr int kClusterDimension = 4, kLastAttribute = 16;  // of cudaLaunchAttributeID
+constexpr int kCooperative = 2, kClusterDimension = 4,
+              kLastAttribute = 16;  // of cudaLaunchAttributeID
 
-uint64_t volume_of(const Extents& extents) {
-  return uint64_t{extents.x} * extents.y * extents.z;
-}
+uint64_t volume_of(const Extents& extents) { return uint64_t{extents.x} * extents.y * extents.z; }
 
 // What CUDA refuses with a code of its own; programs probe for these. The machine refuses the rest.
 void check_shape(const Kernel& kernel, const LaunchShape& shape, const char* function) {
@@ -68,11 +67,17 @@ std::vector<std::byte> params_of(const Kernel& kernel, void* const* arguments, c
 
 }  // namespace
 
+void refuse_cooperative(const char* function) {
+  fail(kNotSupported, "{}: cooperative launches are not served, for blocks do not run at once",
+       function);
+}
+
 void read_attributes(const LaunchAttribute* attributes, unsigned count, const char* function,
                      LaunchShape* shape) {
   for (unsigned i = 0; i < count; ++i) {
     const LaunchAttribute& attribute = *(&checked(attributes, function, "attrs") + i);
     if (attribute.id == kClusterDimension) shape->cluster = attribute.cluster;
+    if (attribute.id == kCooperative && attribute.cooperative != 0) refuse_cooperative(function);
     if (attribute.id < 0 || attribute.id > kLastAttribute) {
       fail(kInvalidValue, "{}: attribute {} is not known", function, attribute.id);
     }
@@ -109,7 +114,8 @@ void set_attribute(Kernel& kernel, int attribute, int value, const char* functio
   switch (attribute) {
     case 8: {  // the most dynamic shared memory
       resolve(kernel);
-      const int most = device().shared_per_block - static_cast<int>(kernel.facts.static_shared_bytes);
+      const int most =
+          device().shared_per_block - static_cast<int>(kernel.facts.static_shared_bytes);
       if (value < 0 || value > most) {
         fail(kInvalidValue, "{}: {} bytes of dynamic shared memory for {}; it may have {}",
              function, value, kernel.name, most);
@@ -123,7 +129,8 @@ void set_attribute(Kernel& kernel, int attribute, int value, const char* functio
     case 9:   // how L1 and shared memory are split
     case 15:  // where clusters go
       return;
-    default: fail(kInvalidValue, "{}: attribute {} cannot be set", function, attribute);
+    default:
+      fail(kInvalidValue, "{}: attribute {} cannot be set", function, attribute);
   }
 }
 

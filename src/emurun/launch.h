@@ -20,6 +20,7 @@ struct LaunchAttribute {
   int padding;
   union {
     Extents cluster;
+    int cooperative;
     char bytes[64];
   };
 };
@@ -33,6 +34,9 @@ struct LaunchShape {
 
 void read_attributes(const LaunchAttribute* attributes, unsigned count, const char* function,
                      LaunchShape* shape);
+
+// The machine runs clusters independently of one another: a grid whose blocks wait for all others is not served.
+[[noreturn]] void refuse_cooperative(const char* function);
 
 // `arguments` has a pointer to each parameter's value. `packed`, if it is not null, has the values themselves instead, as the
 // entry lays them out.

@@ -38,11 +38,16 @@ uint64_t zone_of(const Allocation& allocation) {
 
 const char* words_of(MemoryKind kind) {
   switch (kind) {
-    case MemoryKind::Device: return "device memory";
-    case MemoryKind::Managed: return "managed memory";
-    case MemoryKind::Pinned: return "page-locked host memory";
-    case MemoryKind::Registered: return "registered host memory";
-    case MemoryKind::Variable: return "a variable";
+    case MemoryKind::Device:
+      return "device memory";
+    case MemoryKind::Managed:
+      return "managed memory";
+    case MemoryKind::Pinned:
+      return "page-locked host memory";
+    case MemoryKind::Registered:
+      return "registered host memory";
+    case MemoryKind::Variable:
+      return "a variable";
   }
   return "";
 }
@@ -59,7 +64,8 @@ void check_red_zones(const Allocation& allocation) {
   const auto* begin = static_cast<const std::byte*>(allocation.block);
   const std::byte* const end = allocation.base + allocation.bytes;
   const auto is_red = [](std::byte byte) { return byte == kRedByte; };
-  if (std::all_of(begin, begin + kRedZone, is_red) && std::all_of(end, end + kRedZone, is_red)) return;
+  if (std::all_of(begin, begin + kRedZone, is_red) && std::all_of(end, end + kRedZone, is_red))
+    return;
   say(fmt::format("out of bounds: the program itself has written outside {}, {} bytes at {:#x}",
                   allocation.name, allocation.bytes, number_of(allocation.base)));
   count_errors(1);

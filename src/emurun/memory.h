@@ -13,10 +13,10 @@ enum class MemoryKind { Device, Managed, Pinned, Registered, Variable };
 
 struct Allocation {
   MemoryKind kind = MemoryKind::Device;
-  std::string name;             // "cudaMalloc #3"
-  std::byte* base = nullptr;    // what the program has
+  std::string name;           // "cudaMalloc #3"
+  std::byte* base = nullptr;  // what the program has
   uint64_t bytes = 0;
-  void* block = nullptr;        // with the red zones; null: memory that is not ours
+  void* block = nullptr;  // with the red zones; null: memory that is not ours
 };
 
 // Poisoned with NaN. Null for 0 bytes, as cudaMalloc gives it. `function` becomes the name.

@@ -20,7 +20,8 @@ struct Module;
 struct Kernel {
   Module* module = nullptr;
   std::string name;
-  uint32_t max_dynamic_shared = 48 << 10;  // cudaFuncAttributeMaxDynamicSharedMemorySize; its default
+  uint32_t max_dynamic_shared = 48
+                                << 10;  // cudaFuncAttributeMaxDynamicSharedMemorySize; its default
   bool non_portable_cluster = false;
   // Known once it is resolved.
   bool resolved = false;

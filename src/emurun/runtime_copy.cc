@@ -58,10 +58,10 @@ void copy_volume(const Copy3D& given, const char* self) {
       return pointer.base + ((position.z + slice) * pointer.height + position.y) * pointer.pitch +
              position.x;
     };
-    copy_plane({at(given.target, given.target_at), given.target.pitch,
-                at(given.source, given.source_at), given.source.pitch, given.extent.x,
-                given.extent.y, given.kind},
-               self);
+    copy_plane(
+        {at(given.target, given.target_at), given.target.pitch, at(given.source, given.source_at),
+         given.source.pitch, given.extent.x, given.extent.y, given.kind},
+        self);
   }
 }
 
@@ -170,9 +170,8 @@ FA4_CUDA Status cudaMemcpyFromSymbolAsync(void* to, const void* symbol, size_t b
 FA4_CUDA_ALSO(cudaMemcpyFromSymbolAsync, cudaMemcpyFromSymbolAsync_ptsz);
 
 FA4_CUDA Status cudaMemset(void* to, int value, size_t bytes) {
-  return runtime_call(__func__, [&](const char* self) {
-    fill(to, static_cast<uint8_t>(value), 1, bytes, self);
-  });
+  return runtime_call(
+      __func__, [&](const char* self) { fill(to, static_cast<uint8_t>(value), 1, bytes, self); });
 }
 FA4_CUDA_ALSO(cudaMemset, cudaMemset_ptds);
 

@@ -52,8 +52,11 @@ FA4_CUDA Status cudaLaunchKernel(const void* function, Extents grid, Extents blo
   });
 }
 FA4_CUDA_ALSO(cudaLaunchKernel, cudaLaunchKernel_ptsz);
-FA4_CUDA_ALSO(cudaLaunchKernel, cudaLaunchCooperativeKernel);
-FA4_CUDA_ALSO(cudaLaunchKernel, cudaLaunchCooperativeKernel_ptsz);
+
+FA4_CUDA Status cudaLaunchCooperativeKernel() {
+  return runtime_call(__func__, [&](const char* self) { refuse_cooperative(self); });
+}
+FA4_CUDA_ALSO(cudaLaunchCooperativeKernel, cudaLaunchCooperativeKernel_ptsz);
 
 FA4_CUDA Status cudaLaunchKernelExC(const LaunchConfig* config, const void* function,
                                     void** arguments) {
@@ -127,8 +130,7 @@ FA4_CUDA Status cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const
                                                               int threads, size_t shared) {
   return runtime_call(__func__, [&](const char* self) {
     const Kernel& kernel = resolve(kernel_of(function, self));
-    checked(blocks, self, "numBlocks") =
-        blocks_per_multiprocessor(kernel.facts, threads, shared);
+    checked(blocks, self, "numBlocks") = blocks_per_multiprocessor(kernel.facts, threads, shared);
   });
 }
 
@@ -146,16 +148,17 @@ FA4_CUDA Status cudaOccupancyAvailableDynamicSMemPerBlock(size_t* bytes, const v
     if (blocks <= 0) fail(kInvalidValue, "{}: numBlocks is {}", self, blocks);
     const int64_t each = device().shared_per_multiprocessor / blocks - kReservedShared -
                          static_cast<int64_t>(kernel.facts.static_shared_bytes);
-    checked(bytes, self, "dynamicSmemSize") = static_cast<size_t>(
-        std::clamp<int64_t>(each, 0, device().shared_per_block));
+    checked(bytes, self, "dynamicSmemSize") =
+        static_cast<size_t>(std::clamp<int64_t>(each, 0, device().shared_per_block));
   });
 }
 
 FA4_CUDA Status cudaOccupancyMaxPotentialClusterSize(int* size, const void* function,
                                                      const LaunchConfig* /*config*/) {
   return runtime_call(__func__, [&](const char* self) {
-    checked(size, self, "clusterSize") =
-        device().arch < 90 ? 1 : kernel_of(function, self).non_portable_cluster ? 16 : 8;
+    checked(size, self, "clusterSize") = device().arch < 90                               ? 1
+                                         : kernel_of(function, self).non_portable_cluster ? 16
+                                                                                          : 8;
   });
 }
 
@@ -167,6 +170,7 @@ FA4_CUDA Status cudaOccupancyMaxActiveClusters(int* clusters, const void* functi
     const int threads = static_cast<int>(shape.block.x * shape.block.y * shape.block.z);
     const int blocks = blocks_per_multiprocessor(kernel.facts, threads, shape.dynamic_shared);
     const int cluster = static_cast<int>(shape.cluster.x * shape.cluster.y * shape.cluster.z);
-    checked(clusters, self, "numClusters") = blocks * device().multiprocessors / std::max(1, cluster);
+    checked(clusters, self, "numClusters") =
+        blocks * device().multiprocessors / std::max(1, cluster);
   });
 }

@@ -96,9 +96,8 @@ FA4_CUDA Status cuLibraryLoadData(Module** library, const void* code) {
 }
 
 FA4_CUDA Status cuModuleLoad(Module** module, const char* path) {
-  return driver_call(__func__, [&](const char* self) {
-    checked(module, self, "module") = load_file(path, self);
-  });
+  return driver_call(
+      __func__, [&](const char* self) { checked(module, self, "module") = load_file(path, self); });
 }
 FA4_CUDA Status cuLibraryLoadFromFile(Module** library, const char* path) {
   return cuModuleLoad(library, path);
@@ -121,8 +120,7 @@ FA4_CUDA Status cuKernelGetFunction(Kernel** function, Kernel* kernel) {
 }
 
 FA4_CUDA Status cuLibraryGetModule(Module** module, Module* library) {
-  return driver_call(__func__,
-                     [&](const char* self) { checked(module, self, "pMod") = library; });
+  return driver_call(__func__, [&](const char* self) { checked(module, self, "pMod") = library; });
 }
 
 FA4_CUDA Status cuModuleGetGlobal_v2(void** pointer, size_t* bytes, Module* module,

@@ -32,9 +32,12 @@ struct Extent {  // cudaExtent, in bytes, rows and slices
 int memory_type_of(MemoryKind kind) {
   switch (kind) {
     case MemoryKind::Pinned:
-    case MemoryKind::Registered: return 1;
-    case MemoryKind::Managed: return 3;
-    default: return 2;
+    case MemoryKind::Registered:
+      return 1;
+    case MemoryKind::Managed:
+      return 3;
+    default:
+      return 2;
   }
 }
 
@@ -128,8 +131,7 @@ FA4_CUDA Status cudaMalloc3D(PitchedPointer* pitched, Extent extent) {
     made.pitch = (extent.width + kPitch - 1) / kPitch * kPitch;
     made.width = extent.width;
     made.height = extent.height;
-    made.base =
-        allocate(MemoryKind::Device, made.pitch * extent.height * extent.depth, self);
+    made.base = allocate(MemoryKind::Device, made.pitch * extent.height * extent.depth, self);
   });
 }
 

@@ -105,9 +105,8 @@ FA4_CUDA Status cudaStreamAttachMemAsync(void* /*stream*/, void* /*pointer*/, si
 FA4_CUDA_ALSO(cudaStreamAttachMemAsync, cudaStreamAttachMemAsync_ptsz);
 
 FA4_CUDA Status cudaLaunchHostFunc(void* stream, void (*function)(void*), void* data) {
-  return runtime_call(__func__, [&](const char* self) {
-    enqueue(stream, self, [=] { function(data); });
-  });
+  return runtime_call(__func__,
+                      [&](const char* self) { enqueue(stream, self, [=] { function(data); }); });
 }
 FA4_CUDA_ALSO(cudaLaunchHostFunc, cudaLaunchHostFunc_ptsz);
 FA4_CUDA_ALSO(cudaLaunchHostFunc, cuLaunchHostFunc);

@@ -4,12 +4,12 @@
 #include <cstdlib>
 #include <vector>
 
-#define CHECK(condition)                                                  \
-  do {                                                                    \
-    if (!(condition)) {                                                   \
-      std::printf("line %d: %s does not hold\n", __LINE__, #condition);   \
-      std::exit(1);                                                       \
-    }                                                                     \
+#define CHECK(condition)                                                \
+  do {                                                                  \
+    if (!(condition)) {                                                 \
+      std::printf("line %d: %s does not hold\n", __LINE__, #condition); \
+      std::exit(1);                                                     \
+    }                                                                   \
   } while (false)
 
 __constant__ float factors[4];

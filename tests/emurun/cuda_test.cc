@@ -35,6 +35,19 @@ class CudaProgram : public EmurunTest {
 TEST_F(CudaProgram, Basics) { expect_right("basics"); }
 TEST_F(CudaProgram, Queries) { expect_right("queries"); }
 
+TEST_F(CudaProgram, Clusters) {
+  if (holds(run("clusters").err, "unknown form: barrier.cluster")) {
+    GTEST_SKIP() << "this machine has no barrier of a cluster";
+  }
+  expect_right("clusters");
+}
+
+TEST_F(CudaProgram, PrintsInOrder) {
+  const Answer answer = run("prints");
+  EXPECT_EQ(answer.exit, 3) << answer.err;
+  EXPECT_EQ(answer.out, "before\nblock 0 of 2: 1.5\nblock 1 of 2: 1.5\nafter\n");
+}
+
 TEST_F(CudaProgram, RaceIsReported) {
   const Answer answer = run("race");
   EXPECT_EQ(answer.exit, 86) << answer.out << answer.err;

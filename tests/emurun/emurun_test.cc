@@ -63,7 +63,8 @@ TEST_F(Emurun, AnswersWithTheProgramsOwnCode) {
 }
 
 TEST_F(Emurun, TakesTheProgramWithItWhenItIsEnded) {
-  const Answer answer = shell("timeout 1 '" FA4_EMURUN "' '" FA4_EMURUN_PROGRAM "' sleep; sleep 0.2; cat /proc/[0-9]*/cmdline | tr '\\0' ' '");
+  const Answer answer = shell("timeout 1 '" FA4_EMURUN "' '" FA4_EMURUN_PROGRAM
+                              "' sleep; sleep 0.2; cat /proc/[0-9]*/cmdline | tr '\\0' ' '");
   EXPECT_FALSE(holds(answer.out, FA4_EMURUN_PROGRAM " sleep")) << answer.out;
 }
 
@@ -73,7 +74,8 @@ TEST_F(Emurun, AnswersWith86WhenTheMachineReports) {
   EXPECT_EQ(answer.out, "invalid argument\n");
   EXPECT_EQ(answer.err.find("out of bounds: "), 0u) << answer.err;
   EXPECT_TRUE(holds(answer.err, "nearest is cudaMalloc #")) << answer.err;
-  EXPECT_TRUE(holds(answer.err, "in    add, grid (4, 1, 1), block (256, 1, 1), launch 1")) << answer.err;
+  EXPECT_TRUE(holds(answer.err, "in    add, grid (4, 1, 1), block (256, 1, 1), launch 1"))
+      << answer.err;
   EXPECT_TRUE(holds(answer.err, "errors in 1 launch\n")) << answer.err;
   const std::string report = read_text(path("report.txt"));
   EXPECT_TRUE(holds(report, "warp instructions")) << report;
@@ -89,14 +91,16 @@ TEST_F(Emurun, RefusesWithCodesAndSentences) {
 TEST_F(Emurun, PoisonsMemoryAndGuardsIt) {
   const Answer answer = program("poison");
   EXPECT_EQ(answer.exit, 86) << answer.out << answer.err;
-  EXPECT_TRUE(holds(answer.err, "the program itself has written outside cudaMalloc #1, 256 bytes")) << answer.err;
+  EXPECT_TRUE(holds(answer.err, "the program itself has written outside cudaMalloc #1, 256 bytes"))
+      << answer.err;
 }
 
 TEST_F(Emurun, ServesACubinByAnotherPtx) {
   Answer answer = program("cubin");
   EXPECT_EQ(answer.exit, 86) << answer.out << answer.err;
   EXPECT_EQ(answer.out, "launch: 209\n");
-  EXPECT_TRUE(holds(answer.err, "holds a cubin for sm_90, and no PTX that sm_90 runs")) << answer.err;
+  EXPECT_TRUE(holds(answer.err, "holds a cubin for sm_90, and no PTX that sm_90 runs"))
+      << answer.err;
   ASSERT_EQ(shell("mkdir ptx && '" FA4_EMURUN "' '" FA4_EMURUN_PROGRAM "' ptx").exit, 0);
   std::filesystem::copy_file(path("stdout"), path("ptx/kernels.ptx"));
   expect_right(program("cubin-add", "--ptx ptx"), "right, by the PTX for 80\n");

@@ -35,7 +35,8 @@ inline std::string lz4_block(const std::string& text) {
   const auto put = [&](size_t at, size_t distance, size_t match) {
     const size_t literals = at - pending;
     const size_t more = match == 0 ? 0 : match - 4;
-    block.push_back(static_cast<char>((literals < 15 ? literals : 15) << 4 | (more < 15 ? more : 15)));
+    block.push_back(
+        static_cast<char>((literals < 15 ? literals : 15) << 4 | (more < 15 ? more : 15)));
     if (literals >= 15) append_length(&block, literals - 15);
     block.append(text, pending, literals);
     if (match == 0) return;

@@ -27,10 +27,14 @@ Status status_of(const std::string& bytes) {
 TEST(FatBinary, HoldsTextsPlainAndCompressed) {
   for (const Compression compression : {Compression::None, Compression::Lz4, Compression::Zstd}) {
     const std::string bytes = fat_binary({{true, 80, ptx_for("sm_80"), compression},
-                                          {false, 90, "\x7f" "ELF", Compression::None},
+                                          {false, 90,
+                                           "\x7f"
+                                           "ELF",
+                                           Compression::None},
                                           {true, 90, ptx_for("sm_90a"), compression}});
     const testing::Wrapper wrapper{.data = bytes.data()};
-    for (const void* image : {static_cast<const void*>(bytes.data()), static_cast<const void*>(&wrapper)}) {
+    for (const void* image :
+         {static_cast<const void*>(bytes.data()), static_cast<const void*>(&wrapper)}) {
       const ProgramImage read = read_image(image, "image");
       ASSERT_EQ(read.binaries.size(), 1u);
       const auto& images = read.binaries[0];
@@ -94,13 +98,30 @@ TEST(Decompress, BlocksThatLeaveTheirTextAreRefused) {
     return decompress_lz4(reinterpret_cast<const std::byte*>(block.data()), block.size(), &text) !=
            nullptr;
   };
-  EXPECT_TRUE(refused("\xf0"));                        // a length that does not end
-  EXPECT_TRUE(refused("\x50" "abc"));                  // fewer literals than said
-  EXPECT_TRUE(refused(std::string("\x10" "a\x02", 3)));   // half a distance
-  EXPECT_TRUE(refused(std::string("\x10" "a\x02\x00", 4)));  // a match before the text
-  EXPECT_TRUE(refused(std::string("\x10" "a\x00\x00", 4)));  // no distance
-  EXPECT_TRUE(refused(std::string("\x1f" "a\x01\x00\x40", 5)));  // a match behind the text
-  EXPECT_FALSE(refused(std::string("\x1f" "a\x01\x00\x00", 5)));  // 1 + 15 + 4, all of it
+  EXPECT_TRUE(refused("\xf0"));  // a length that does not end
+  EXPECT_TRUE(
+      refused("\x50"
+              "abc"));  // fewer literals than said
+  EXPECT_TRUE(
+      refused(std::string("\x10"
+                          "a\x02",
+                          3)));  // half a distance
+  EXPECT_TRUE(
+      refused(std::string("\x10"
+                          "a\x02\x00",
+                          4)));  // a match before the text
+  EXPECT_TRUE(
+      refused(std::string("\x10"
+                          "a\x00\x00",
+                          4)));  // no distance
+  EXPECT_TRUE(
+      refused(std::string("\x1f"
+                          "a\x01\x00\x40",
+                          5)));  // a match behind the text
+  EXPECT_FALSE(
+      refused(std::string("\x1f"
+                          "a\x01\x00\x00",
+                          5)));  // 1 + 15 + 4, all of it
   EXPECT_EQ(text, std::string(20, 'a'));
 }
 

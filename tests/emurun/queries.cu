@@ -6,12 +6,12 @@
 #include <cstdlib>
 #include <cstring>
 
-#define CHECK(condition)                                                  \
-  do {                                                                    \
-    if (!(condition)) {                                                   \
-      std::printf("line %d: %s does not hold\n", __LINE__, #condition);   \
-      std::exit(1);                                                       \
-    }                                                                     \
+#define CHECK(condition)                                                \
+  do {                                                                  \
+    if (!(condition)) {                                                 \
+      std::printf("line %d: %s does not hold\n", __LINE__, #condition); \
+      std::exit(1);                                                     \
+    }                                                                   \
   } while (false)
 
 __global__ void __launch_bounds__(256) fill(float* x, size_t pitch, int width) {
@@ -47,7 +47,8 @@ void test_kernel() {
   CHECK(attributes.sharedSizeBytes == 256 && attributes.maxThreadsPerBlock == 256);
   CHECK(attributes.numRegs > 0 && attributes.binaryVersion == 90);
   int blocks = 0, block = 0, grid = 0;
-  CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, fill, 256, 100 << 10) == cudaSuccess);
+  CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, fill, 256, 100 << 10) ==
+        cudaSuccess);
   CHECK(blocks == 2);
   CHECK(cudaOccupancyMaxPotentialBlockSize(&grid, &block, fill) == cudaSuccess);
   CHECK(block == 256 && grid % 132 == 0);

@@ -37,7 +37,8 @@ uint64_t number(const std::string& option, const std::string& word, uint64_t mos
   const char* const end = word.data() + word.size();
   const auto [at, error] = std::from_chars(word.data(), end, value);
   if (error != std::errc() || at != end || word.empty() || value > most) {
-    refuse(kExitUsage, fmt::format("{} is {}; it must be a number from 0 to {}", option, word, most));
+    refuse(kExitUsage,
+           fmt::format("{} is {}; it must be a number from 0 to {}", option, word, most));
   }
   return value;
 }

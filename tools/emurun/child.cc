@@ -26,9 +26,10 @@ fs::path stand_ins() {
     const fs::path folder = (lib / "emurun").lexically_normal();
     if (fs::exists(folder / "libcudart.so.13", error)) return folder;
   }
-  refuse(kExitNotStarted, fmt::format("the stand-in for the CUDA runtime, lib/emurun/libcudart.so.13, "
-                                      "is not beside {}",
-                                      bin.string()));
+  refuse(kExitNotStarted,
+         fmt::format("the stand-in for the CUDA runtime, lib/emurun/libcudart.so.13, "
+                     "is not beside {}",
+                     bin.string()));
 }
 
 void put_before(const char* name, const std::string& value, char separator) {
@@ -62,8 +63,8 @@ void set_environment(const Arguments& arguments, int tally) {
 int run_program(const Arguments& arguments, Counted* counted) {
   const int tally = memfd_create("emurun", 0);
   if (tally < 0 || ftruncate(tally, sizeof(Counted)) != 0) {
-    refuse(kExitNotStarted, fmt::format("no page can be shared with the program: {}",
-                                        std::strerror(errno)));
+    refuse(kExitNotStarted,
+           fmt::format("no page can be shared with the program: {}", std::strerror(errno)));
   }
   const pid_t child = fork();
   if (child < 0) refuse(kExitNotStarted, fmt::format("fork: {}", std::strerror(errno)));
@@ -71,10 +72,11 @@ int run_program(const Arguments& arguments, Counted* counted) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);  // it does not outlive an emurun that is ended by a signal
     set_environment(arguments, tally);
     execvp(arguments.program[0], arguments.program.data());
-    refuse(kExitNotStarted, fmt::format("{} cannot be started: {}", arguments.program[0],
-                                        std::strerror(errno)));
+    refuse(kExitNotStarted,
+           fmt::format("{} cannot be started: {}", arguments.program[0], std::strerror(errno)));
   }
-  for (const int signal : {SIGINT, SIGQUIT}) std::signal(signal, SIG_IGN);  // the program's to answer
+  for (const int signal : {SIGINT, SIGQUIT})
+    std::signal(signal, SIG_IGN);  // the program's to answer
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }

@@ -18,12 +18,12 @@ namespace {
 
 using namespace fa4::emurun::testing;  // NOLINT
 
-#define CHECK(condition)                                               \
-  do {                                                                 \
-    if (!(condition)) {                                                \
+#define CHECK(condition)                                                \
+  do {                                                                  \
+    if (!(condition)) {                                                 \
       std::printf("line %d: %s does not hold\n", __LINE__, #condition); \
-      std::exit(1);                                                    \
-    }                                                                  \
+      std::exit(1);                                                     \
+    }                                                                   \
   } while (false)
 
 constexpr int kCount = 1000;
@@ -40,7 +40,8 @@ void load(const std::vector<Part>& parts) {
   wrapper.data = binary.data();
   handle = __cudaRegisterFatBinary(&wrapper);
   const auto function = [](char* host, const char* name) {
-    __cudaRegisterFunction(handle, host, host, name, -1, nullptr, nullptr, nullptr, nullptr, nullptr);
+    __cudaRegisterFunction(handle, host, host, name, -1, nullptr, nullptr, nullptr, nullptr,
+                           nullptr);
   };
   function(&add_host, "add");
   function(&reverse_host, "reverse");
@@ -126,7 +127,8 @@ int shared_memory() {
   CHECK(cudaFuncSetAttribute(&reverse_host, 8, bytes) == 0);
   CHECK(cudaGetLastError() == 1);
   CHECK(cudaGetLastError() == 0);
-  LaunchAttribute attributes[2] = {{6, 0, {1}}, {4, 0, {1, 1, 1}}};  // programmatic launch; clusters of 1
+  LaunchAttribute attributes[2] = {{6, 0, {1}},
+                                   {4, 0, {1, 1, 1}}};  // programmatic launch; clusters of 1
   const LaunchConfig config = {{}, {512, 1, 1}, bytes, nullptr, attributes, 2};
   CHECK(cudaLaunchKernelExC(&config, &reverse_host, arguments) == 0);
   CHECK(cudaMemcpy(x.data(), device, sizeof(x), 4) == 0);
@@ -188,7 +190,8 @@ int driver() {
     int count;
   } packed = {x, 64};
   size_t bytes = 12;
-  void* extra[] = {reinterpret_cast<void*>(1), &packed, reinterpret_cast<void*>(2), &bytes, nullptr};
+  void* extra[] = {reinterpret_cast<void*>(1), &packed, reinterpret_cast<void*>(2), &bytes,
+                   nullptr};
   CHECK(launch(kernel, 1, 1, 1, 64, 1, 1, 256, nullptr, nullptr, extra) == 0);
   std::array<int, 64> back;
   CHECK(cudaMemcpy(back.data(), reinterpret_cast<void*>(x), 256, 2) == 0);
@@ -235,12 +238,19 @@ int main(int count, char** words) {
   if (mode == "lz4") return add({{true, 80, kernels_for("sm_80"), Compression::Lz4}});
   if (mode == "zstd") return add({{true, 80, kernels_for("sm_80"), Compression::Zstd}});
   if (mode == "many") {
-    return add({{false, 90, "\x7f" "ELF", Compression::None}, plain,
+    return add({{false, 90,
+                 "\x7f"
+                 "ELF",
+                 Compression::None},
+                plain,
                 {true, 90, kernels_for("sm_90a"), Compression::Lz4},
                 {true, 100, kernels_for("sm_100a"), Compression::Lz4}});
   }
   if (mode == "cubin") {
-    load({{false, 90, "\x7f" "ELF", Compression::None}});
+    load({{false, 90,
+           "\x7f"
+           "ELF",
+           Compression::None}});
     void* kernel = nullptr;
     int value = 0;
     CHECK(__cudaGetKernel(&kernel, &add_host) == 0);
@@ -249,7 +259,11 @@ int main(int count, char** words) {
     std::printf("launch: %d\n", status);
     return 0;
   }
-  if (mode == "cubin-add") return add({{false, 90, "\x7f" "ELF", Compression::None}});
+  if (mode == "cubin-add")
+    return add({{false, 90,
+                 "\x7f"
+                 "ELF",
+                 Compression::None}});
   if (mode == "bounds") return bounds();
   if (mode == "shared") return shared_memory();
   if (mode == "graph") return graph();
