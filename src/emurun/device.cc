@@ -82,6 +82,10 @@ const Device& device() {
   return *made;
 }
 
+void check_device(int index, const char* function) {
+  if (index != 0) fail(kInvalidDevice, "{}: device is {}; there is device 0", function, index);
+}
+
 bool device_attribute(int attribute, int* value) {
   static const auto* const known = new std::map<int, int>(make_attributes());
   const auto found = known->find(attribute);

@@ -21,6 +21,8 @@ struct Device {
 };
 const Device& device();
 
+void check_device(int index, const char* function);  // throws Failure: there is device 0 alone
+
 // cudaDeviceAttr and CUdevice_attribute have one numbering. What is not known of an emulated device is 0; false: there is no
 // such attribute.
 bool device_attribute(int attribute, int* value);

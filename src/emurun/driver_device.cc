@@ -15,10 +15,6 @@ void* only_context() {
   return &context;
 }
 
-void check_device(int index, const char* self) {
-  if (index != 0) fail(kInvalidDevice, "{}: device is {}; there is device 0", self, index);
-}
-
 }  // namespace
 }  // namespace fa4::emurun
 

@@ -55,10 +55,6 @@ Properties properties_of(const Device& on) {
   return to;
 }
 
-void check_device(int index, const char* self) {
-  if (index != 0) fail(kInvalidDevice, "{}: device is {}; there is device 0", self, index);
-}
-
 }  // namespace
 }  // namespace fa4::emurun
 
