@@ -16,7 +16,7 @@ command: ## library and command: build/bin/fa4
 	@cmake --build --preset default --target fa4_command --parallel $(JOBS)
 
 emu: command ## the PTX machine, build/lib/libfa4emu.so: backends emulated:sm_80 and kin, fa4 emu
-	@cmake --build --preset default --target fa4emu --parallel $(JOBS)
+	@cmake --build --preset default --target fa4emu emurun --parallel $(JOBS)
 
 tests:
 	@scripts/bootstrap test

@@ -34,6 +34,17 @@ TEST(MachineRun, EachThreadKnowsItsPlace) {
   for (uint32_t i = 0; i < 150; ++i) EXPECT_EQ(words.values[i], i << 8 | i % 50 % 32);
 }
 
+TEST(MachineRun, TheSizeOfAWarpHasAName) {
+  const Words words = run(program(R"(
+  mov.u32 %r2, WARP_SZ;
+  mul.lo.u32 %r2, %r2, WARP_SZ;
+  st.global.u32 [%rd2], %r2;
+)"),
+                          zeros(32), {.threads = 32});
+  expect_clean(words);
+  for (const uint32_t value : words.values) EXPECT_EQ(value, 1024u);
+}
+
 // Lanes leave a loop one by one, take one of two arms inside it, and meet at a barrier that must find all of them.
 TEST(MachineRun, LanesThatPartMeetAgain) {
   const std::string text = program(R"(

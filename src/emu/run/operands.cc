@@ -203,6 +203,7 @@ uint16_t Operands::row_in(const ptx::Operand& operand, isa::Type type) {
   if (const Symbol* symbol = scopes_->find_symbol(scope_, operand.name)) {
     return symbol_row(*symbol, operand.offset, type);
   }
+  if (operand.name == "WARP_SZ") return bits == 64 ? constant64(kLanes) : constant(kLanes);
   refuse(
       fmt::format("\"{}\" is neither a register nor a symbol that is declared here", operand.name));
 }
