@@ -106,4 +106,26 @@ std::vector<uint32_t> golden_wgmma_inputs(const GoldenWgmma& row) {
   return inputs;
 }
 
+uint32_t wgmma_place(uint64_t descriptor, bool transposed, uint32_t row, uint32_t byte) {
+  const auto start = static_cast<uint32_t>(descriptor & 0x3fff) << 4;
+  const auto leading = static_cast<uint32_t>(descriptor >> 16 & 0x3fff) << 4;
+  const auto stride = static_cast<uint32_t>(descriptor >> 32 & 0x3fff) << 4;
+  constexpr uint32_t kSpans[4] = {16, 128, 64, 32};
+  const uint32_t span = kSpans[descriptor >> 62];
+  const uint32_t base = descriptor >> 49 & 7;
+  uint32_t offset = 0;
+  if (!transposed && span == 16) {
+    offset = row % 8 * 16 + row / 8 * stride + byte / 16 * leading + byte % 16;
+  } else if (!transposed) {
+    offset = row % 8 * span + row / 8 * stride + byte;
+  } else {  // 16-bit elements
+    const uint32_t k = byte / 2, wide = span / 2;
+    offset = span == 16 ? row % 8 * 2 + row / 8 * stride + k % 8 * 16 + k / 8 * leading
+                        : row % wide * 2 + row / wide * leading + k % 8 * span + k / 8 * stride;
+    offset += byte % 2;
+  }
+  const uint32_t at = start + offset;
+  return at ^ ((((at >> 7) - base) & (span / 16 - 1)) << 4);
+}
+
 }  // namespace fa4::emu

@@ -37,4 +37,8 @@ struct GoldenWgmma {
 GoldenWgmma golden_wgmma(const nlohmann::json& row);
 std::vector<uint32_t> golden_wgmma_inputs(const GoldenWgmma& row);
 
+// Byte `byte` along k of a row of an operand: where a descriptor places it, by the manual's definition (PTX ISA 9.0,
+// 9.7.15.5.1). What a descriptor of the machine is held against.
+uint32_t wgmma_place(uint64_t descriptor, bool transposed, uint32_t row, uint32_t byte);
+
 }  // namespace fa4::emu

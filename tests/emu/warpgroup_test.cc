@@ -5,8 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstring>
 #include <memory>
+#include <random>
 
 #include "emu/golden.h"
 #include "emu/golden_wgmma.h"
@@ -19,29 +21,6 @@ TensorElement element_named(const std::string& name) {
          : name == "bf16" ? TensorElement::BF16
          : name == "e4m3" ? TensorElement::E4M3
                           : TensorElement::E5M2;
-}
-
-// Byte `byte` along k of a row of an operand: its place in the image (PTX ISA 9.0, 9.7.15.5.1).
-uint32_t place_of(uint64_t descriptor, bool transposed, uint32_t row, uint32_t byte) {
-  const auto start = static_cast<uint32_t>(descriptor & 0x3fff) << 4;
-  const auto leading = static_cast<uint32_t>(descriptor >> 16 & 0x3fff) << 4;
-  const auto stride = static_cast<uint32_t>(descriptor >> 32 & 0x3fff) << 4;
-  constexpr uint32_t kSpans[4] = {16, 128, 64, 32};
-  const uint32_t span = kSpans[descriptor >> 62];
-  const uint32_t base = descriptor >> 49 & 7;
-  uint32_t offset = 0;
-  if (!transposed && span == 16) {
-    offset = row % 8 * 16 + row / 8 * stride + byte / 16 * leading + byte % 16;
-  } else if (!transposed) {
-    offset = row % 8 * span + row / 8 * stride + byte;
-  } else {  // 16-bit elements
-    const uint32_t k = byte / 2, wide = span / 2;
-    offset = span == 16 ? row % 8 * 2 + row / 8 * stride + k % 8 * 16 + k / 8 * leading
-                        : row % wide * 2 + row / wide * leading + k % 8 * span + k / 8 * stride;
-    offset += byte % 2;
-  }
-  const uint32_t at = start + offset;
-  return at ^ ((((at >> 7) - base) & (span / 16 - 1)) << 4);
 }
 
 class Gathered {
@@ -79,7 +58,7 @@ class Gathered {
     const auto word_of = [&](uint64_t descriptor, bool transposed, uint32_t row, uint32_t m) {
       uint32_t word = 0;
       for (uint32_t byte = 0; byte < 4; ++byte) {
-        word |= uint32_t{image[place_of(descriptor, transposed, row, 4 * m + byte)]} << (8 * byte);
+        word |= uint32_t{image[wgmma_place(descriptor, transposed, row, 4 * m + byte)]} << (8 * byte);
       }
       return word;
     };
@@ -123,6 +102,120 @@ TEST(Warpgroup, EqualsTheGpu) {
     }
     EXPECT_EQ(golden_difference(entry, outputs), "") << name;
   }
+}
+
+// Random words whose numbers are of an element: any bits, or near 1, of which some are 0.
+class RandomOperands {
+ public:
+  explicit RandomOperands(uint64_t seed) : random_(seed) {}
+
+  void fill(uint32_t* words, size_t count, TensorElement element, bool near) {
+    for (size_t i = 0; i < count; ++i) {
+      const auto r = static_cast<uint32_t>(random_());
+      words[i] = !near                                               ? r
+                 : random_() % 8 == 0                                ? 0
+                 : element == TensorElement::BF16                    ? (r & 0x83ff83ff) | 0x3c003c00
+                 : element == TensorElement::F16                     ? (r & 0x8fff8fff) | 0x30003000
+                 : element == TensorElement::E4M3                    ? (r & 0x9f9f9f9f) | 0x20202020
+                                                                     : (r & 0x8f8f8f8f) | 0x30303030;
+    }
+  }
+  void fill_c(uint32_t* words, size_t count, bool half, bool near) {
+    for (size_t i = 0; i < count; ++i) {
+      const auto r = static_cast<uint32_t>(random_());
+      words[i] = !near ? r : half ? (r & 0x8fff8fff) | 0x30003000 : (r & 0x83ffffff) | 0x3c000000;
+    }
+  }
+  bool coin() { return random_() % 2 == 0; }
+
+ private:
+  std::mt19937_64 random_;
+};
+
+std::vector<WarpgroupKind> all_kinds() {
+  constexpr TensorElement kNarrow[] = {TensorElement::E4M3, TensorElement::E5M2};
+  std::vector<WarpgroupKind> kinds;
+  for (const bool exact : {false, true}) {
+    kinds.push_back({TensorElement::BF16, TensorElement::BF16, false, exact});
+    for (const bool half : {false, true}) {
+      kinds.push_back({TensorElement::F16, TensorElement::F16, half, exact});
+      for (const TensorElement a : kNarrow) {
+        for (const TensorElement b : kNarrow) kinds.push_back({a, b, half, exact});
+      }
+    }
+  }
+  return kinds;
+}
+
+struct Registers {
+  std::array<std::array<Row, 128>, 4> rows;
+  std::array<std::array<Row*, 128>, 4> pointers;
+
+  Registers() {
+    for (size_t warp = 0; warp < 4; ++warp) {
+      for (size_t i = 0; i < 128; ++i) pointers[warp][i] = &rows[warp][i];
+    }
+  }
+};
+
+// Every vector form against the plain form where the product is exact, and against the first where it is fast.
+TEST(Warpgroup, AllFormsAgree) {
+  RandomOperands random(1);
+  const auto a = std::make_unique<WarpgroupA>();
+  const auto b = std::make_unique<WarpgroupB>();
+  const auto c = std::make_unique<Registers>(), plain = std::make_unique<Registers>(),
+             vector = std::make_unique<Registers>();
+  for (const WarpgroupKind& kind : all_kinds()) {
+    for (int round = 0; round < 6; ++round) {
+      const bool near = round % 2 == 0;
+      WarpgroupProduct product = {.kind = kind,
+                                  .n = round < 4 ? 64u : 24u,
+                                  .negate = random.coin(),
+                                  .accumulate = random.coin(),
+                                  .a = a.get(),
+                                  .b = b.get(),
+                                  .d = {}};
+      random.fill(&a->word[0][0][0], 512, kind.a, near);
+      random.fill(&b->word[0][0][0], 2048, kind.b, near);
+      random.fill_c(reinterpret_cast<uint32_t*>(&c->rows), sizeof c->rows / 4, kind.half_accumulator, near);
+      const auto run = [&](Registers& registers, WarpgroupFn function) {
+        registers.rows = c->rows;
+        for (size_t warp = 0; warp < 4; ++warp) product.d[warp] = registers.pointers[warp].data();
+        if (function != nullptr) return function(product);
+        for (uint32_t warp = 0; warp < 4; ++warp) {
+          for (uint32_t eight = 0; eight < product.n / 8; ++eight) {
+            warpgroup_tile_plain(product, warp, eight);
+          }
+        }
+      };
+      run(*plain, kind.exact ? nullptr : warpgroup_functions(kind).back());
+      for (const WarpgroupFn function : warpgroup_functions(kind)) {
+        run(*vector, function);
+        ASSERT_EQ(std::memcmp(&vector->rows, &plain->rows, sizeof plain->rows), 0)
+            << static_cast<int>(kind.a) << " " << static_cast<int>(kind.b) << " half "
+            << kind.half_accumulator << " exact " << kind.exact << " round " << round;
+      }
+    }
+  }
+}
+
+// Fast sums are near the exact ones where numbers are.
+TEST(Warpgroup, FastIsNearExact) {
+  RandomOperands random(2);
+  const auto a = std::make_unique<WarpgroupA>();
+  const auto b = std::make_unique<WarpgroupB>();
+  const auto exact = std::make_unique<Registers>(), fast = std::make_unique<Registers>();
+  random.fill(&a->word[0][0][0], 512, TensorElement::BF16, true);
+  random.fill(&b->word[0][0][0], 2048, TensorElement::BF16, true);
+  for (const bool is_exact : {false, true}) {
+    WarpgroupProduct product = {.kind = {.exact = is_exact}, .n = 256, .a = a.get(), .b = b.get(), .d = {}};
+    Registers& registers = is_exact ? *exact : *fast;
+    for (size_t warp = 0; warp < 4; ++warp) product.d[warp] = registers.pointers[warp].data();
+    warpgroup_function(product.kind)(product);
+  }
+  const auto* x = reinterpret_cast<const float*>(&exact->rows);
+  const auto* y = reinterpret_cast<const float*>(&fast->rows);
+  for (size_t i = 0; i < sizeof exact->rows / 4; ++i) ASSERT_NEAR(y[i], x[i], 1e-5) << i;
 }
 
 }  // namespace
