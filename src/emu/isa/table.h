@@ -74,6 +74,7 @@ std::span<const Form> warp_forms();     // shfl, vote, match, redux, activemask,
 std::span<const Form> barrier_forms();  // bar, barrier, mbarrier
 std::span<const Form> matrix_forms();   // mma, ldmatrix, stmatrix, movmatrix
 std::span<const Form> async_forms();    // cp.async
+std::span<const Form> wgmma_forms();
 
 // A row of all chapters; the index is Instr::form.
 const Form& form_at(uint16_t index);

@@ -6,6 +6,7 @@
 #include "emu/isa/table.h"
 #include "emu/ptx/parser.h"
 #include "emu/run/flow.h"
+#include "emu/run/in_flight.h"
 #include "emu/run/machine.h"
 #include "emu/run/operands.h"
 #include "emu/run/program.h"
@@ -116,9 +117,14 @@ void place_shared(const ModuleSymbols& symbols, const std::vector<LowerItem>& it
 
 void read_directives(const ptx::Function& function, Program* program) {
   for (const ptx::PerformanceDirective& directive : function.directives) {
+    if (directive.name == "explicitcluster") program->explicit_cluster = true;
+    if (directive.name == "blocksareclusters") program->blocks_are_clusters = true;
+    if (directive.name == "maxclusterrank") program->max_cluster = directive.values.at(0);
     std::array<uint32_t, 3>* threads = directive.name == "maxntid"   ? &program->max_threads
                                        : directive.name == "reqntid" ? &program->required_threads
-                                                                     : nullptr;
+                                       : directive.name == "reqnctapercluster"
+                                           ? &program->required_cluster
+                                           : nullptr;
     if (threads == nullptr) continue;
     *threads = {1, 1, 1};
     for (size_t i = 0; i < std::min<size_t>(3, directive.values.size()); ++i) {
@@ -201,6 +207,7 @@ Program lower(const ptx::Module& module, const ptx::Function& function,
     program.global_atomics = program.global_atomics || has_global_atomics(text);
   }
   operands.finish();
+  mark_wgmma_registers(&program);
   return program;
 }
 
