@@ -91,7 +91,8 @@ std::vector<uint32_t> golden_inputs(const std::string& generator, uint32_t plane
 }
 
 uint32_t golden_number(uint32_t r, uint32_t choice, GoldenFormat format,
-                const std::array<uint32_t, 2>& exponents, const GoldenDistribution& distribution) {
+                       const std::array<uint32_t, 2>& exponents,
+                       const GoldenDistribution& distribution) {
   const uint32_t mantissa = (1u << format.mantissa_bits) - 1;
   const uint32_t sign = 1u << (format.width - 1);
   const uint32_t infinity = (sign - 1) & ~mantissa;
@@ -106,13 +107,14 @@ uint32_t golden_number(uint32_t r, uint32_t choice, GoldenFormat format,
 }
 
 std::vector<uint32_t> golden_pairs(uint64_t seed, size_t count, GoldenFormat format,
-                            const std::array<uint32_t, 2>& exponents,
-                            const GoldenDistribution& distribution, GoldenMatrix matrix) {
+                                   const std::array<uint32_t, 2>& exponents,
+                                   const GoldenDistribution& distribution, GoldenMatrix matrix) {
   std::vector<uint32_t> words(count);
   for (size_t i = 0; i < count; ++i) {
     const uint64_t r = golden_word(seed, i);
     const auto half = [&](uint32_t at) {
-      return golden_number(r >> at & 0xffff, r >> (32 + at) & 0xffff, format, exponents, distribution);
+      return golden_number(r >> at & 0xffff, r >> (32 + at) & 0xffff, format, exponents,
+                           distribution);
     };
     const uint32_t low = half(0);
     uint32_t high = half(16);
@@ -138,13 +140,14 @@ GoldenMatrices golden_matrices(const GoldenShape& shape, size_t distribution) {
   result.a = golden_pairs(seed + 1, num_a, format, exponents, way, GoldenMatrix::A);
   result.b = golden_pairs(seed + 2, num_a / 2, format, exponents, way, GoldenMatrix::B);
   if (shape.half_accumulator) {
-    result.c = golden_pairs(seed + 3, kGoldenProducts * 64, {16, 10}, way.c16, way, GoldenMatrix::C);
+    result.c =
+        golden_pairs(seed + 3, kGoldenProducts * 64, {16, 10}, way.c16, way, GoldenMatrix::C);
     return result;
   }
   for (size_t i = 0; i < kGoldenProducts * 128; ++i) {
     const uint64_t r = golden_word(seed + 3, i);
-    result.c.push_back(
-        golden_number(static_cast<uint32_t>(r), static_cast<uint32_t>(r >> 32), {32, 23}, way.c32, way));
+    result.c.push_back(golden_number(static_cast<uint32_t>(r), static_cast<uint32_t>(r >> 32),
+                                     {32, 23}, way.c32, way));
   }
   return result;
 }

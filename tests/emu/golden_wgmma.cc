@@ -18,7 +18,8 @@ std::vector<uint32_t> bytes_of(uint64_t seed, size_t count, bool wide, size_t di
                                GoldenMatrix matrix) {
   const GoldenDistribution& way = golden_way(distribution);
   const GoldenFormat format = wide ? GoldenFormat{8, 2} : GoldenFormat{8, 3};
-  const std::array<uint32_t, 2>& fields = wide ? kFieldsE5M2[distribution] : kFieldsE4M3[distribution];
+  const std::array<uint32_t, 2>& fields =
+      wide ? kFieldsE5M2[distribution] : kFieldsE4M3[distribution];
   std::vector<uint32_t> words(count, 0);
   for (size_t i = 0; i < 2 * count; ++i) {
     const uint64_t r = golden_word(seed, i);
@@ -72,8 +73,8 @@ std::vector<uint32_t> golden_wgmma_inputs(const GoldenWgmma& row) {
   const size_t words_of_b = row.image_words - kWordsOfA;
   const std::vector<uint32_t> a = elements_of(seed + 1, size_t{row.products} * kWordsOfA, row.a,
                                               row.distribution, GoldenMatrix::A);
-  const std::vector<uint32_t> b = elements_of(seed + 2, row.products * words_of_b, row.b,
-                                              row.distribution, GoldenMatrix::B);
+  const std::vector<uint32_t> b =
+      elements_of(seed + 2, row.products * words_of_b, row.b, row.distribution, GoldenMatrix::B);
   std::vector<uint32_t> inputs(16, 0);
   inputs[1] = row.scale_d ? 1 : 0;
   for (size_t i = 0; i < 4; ++i) {

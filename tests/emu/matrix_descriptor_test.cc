@@ -30,8 +30,7 @@ TEST(MatrixDescriptor, UnitsLieWhereTheManualSays) {
       for (uint32_t row = 0; row < 256; ++row) {
         for (uint32_t byte = 0; byte < 32; ++byte) {
           layout.mn_major = false;
-          ASSERT_EQ(layout.unit_at(row, byte / 16) + byte % 16,
-                    wgmma_place(bits, false, row, byte))
+          ASSERT_EQ(layout.unit_at(row, byte / 16) + byte % 16, wgmma_place(bits, false, row, byte))
               << code << " row " << row << " byte " << byte;
           layout.mn_major = true;
           ASSERT_EQ(layout.unit_at(byte / 2, row / 8) + row % 8 * 2 + byte % 2,

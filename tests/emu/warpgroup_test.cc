@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A warpgroup's products against what the GPU answered, with operands gathered by the manual's definition of their
 // layouts; and all forms of the product against the plain one.
-#include "emu/isa/warpgroup_core.h"
-
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -12,6 +10,7 @@
 
 #include "emu/golden.h"
 #include "emu/golden_wgmma.h"
+#include "emu/isa/warpgroup_core.h"
 
 namespace fa4::emu::isa {
 namespace {
@@ -48,7 +47,8 @@ class Gathered {
       function(product_);
     }
     std::vector<uint32_t> outputs(size_t{row_.num_d()} * 128);
-    for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = rows_[i % 128 / 32][i / 128].lane[i % 32];
+    for (size_t i = 0; i < outputs.size(); ++i)
+      outputs[i] = rows_[i % 128 / 32][i / 128].lane[i % 32];
     return outputs;
   }
 
@@ -58,7 +58,8 @@ class Gathered {
     const auto word_of = [&](uint64_t descriptor, bool transposed, uint32_t row, uint32_t m) {
       uint32_t word = 0;
       for (uint32_t byte = 0; byte < 4; ++byte) {
-        word |= uint32_t{image[wgmma_place(descriptor, transposed, row, 4 * m + byte)]} << (8 * byte);
+        word |= uint32_t{image[wgmma_place(descriptor, transposed, row, 4 * m + byte)]}
+                << (8 * byte);
       }
       return word;
     };
@@ -112,12 +113,12 @@ class RandomOperands {
   void fill(uint32_t* words, size_t count, TensorElement element, bool near) {
     for (size_t i = 0; i < count; ++i) {
       const auto r = static_cast<uint32_t>(random_());
-      words[i] = !near                                               ? r
-                 : random_() % 8 == 0                                ? 0
-                 : element == TensorElement::BF16                    ? (r & 0x83ff83ff) | 0x3c003c00
-                 : element == TensorElement::F16                     ? (r & 0x8fff8fff) | 0x30003000
-                 : element == TensorElement::E4M3                    ? (r & 0x9f9f9f9f) | 0x20202020
-                                                                     : (r & 0x8f8f8f8f) | 0x30303030;
+      words[i] = !near                            ? r
+                 : random_() % 8 == 0             ? 0
+                 : element == TensorElement::BF16 ? (r & 0x83ff83ff) | 0x3c003c00
+                 : element == TensorElement::F16  ? (r & 0x8fff8fff) | 0x30003000
+                 : element == TensorElement::E4M3 ? (r & 0x9f9f9f9f) | 0x20202020
+                                                  : (r & 0x8f8f8f8f) | 0x30303030;
     }
   }
   void fill_c(uint32_t* words, size_t count, bool half, bool near) {
@@ -177,7 +178,8 @@ TEST(Warpgroup, AllFormsAgree) {
                                   .d = {}};
       random.fill(&a->word[0][0][0], 512, kind.a, near);
       random.fill(&b->word[0][0][0], 2048, kind.b, near);
-      random.fill_c(reinterpret_cast<uint32_t*>(&c->rows), sizeof c->rows / 4, kind.half_accumulator, near);
+      random.fill_c(reinterpret_cast<uint32_t*>(&c->rows), sizeof c->rows / 4,
+                    kind.half_accumulator, near);
       const auto run = [&](Registers& registers, WarpgroupFn function) {
         registers.rows = c->rows;
         for (size_t warp = 0; warp < 4; ++warp) product.d[warp] = registers.pointers[warp].data();
@@ -208,7 +210,8 @@ TEST(Warpgroup, FastIsNearExact) {
   random.fill(&a->word[0][0][0], 512, TensorElement::BF16, true);
   random.fill(&b->word[0][0][0], 2048, TensorElement::BF16, true);
   for (const bool is_exact : {false, true}) {
-    WarpgroupProduct product = {.kind = {.exact = is_exact}, .n = 256, .a = a.get(), .b = b.get(), .d = {}};
+    WarpgroupProduct product = {
+        .kind = {.exact = is_exact}, .n = 256, .a = a.get(), .b = b.get(), .d = {}};
     Registers& registers = is_exact ? *exact : *fast;
     for (size_t warp = 0; warp < 4; ++warp) product.d[warp] = registers.pointers[warp].data();
     warpgroup_function(product.kind)(product);

@@ -44,8 +44,9 @@ Words multiply(const std::string& body, const MachineOptions& options = {}) {
   MachineOptions on_hopper = options;
   on_hopper.arch = 90;
   // B's second half of k, which its descriptor finds 1024 bytes behind the first.
-  const std::string rest = "st.shared.u32 [%r11+2560], %r12;\nst.shared.u32 [%r11+3072], %r12;\n"
-                           "st.shared.u32 [%r11+3584], %r12;\n";
+  const std::string rest =
+      "st.shared.u32 [%r11+2560], %r12;\nst.shared.u32 [%r11+3072], %r12;\n"
+      "st.shared.u32 [%r11+3584], %r12;\n";
   std::string text = kTile;
   text.insert(text.find("  fence.proxy"), rest);
   return run(program(text + body), std::vector<uint32_t>(512, 7), {.threads = 128}, on_hopper);
@@ -89,8 +90,8 @@ TEST(WgmmaOrder, EveryPolicyGivesTheSame) {
 
 TEST(WgmmaOrder, DBelongsToItUntilTheWait) {
   for (const Policy policy : kAllPolicies) {
-    const Words words = multiply(kBarrier + kFence + kMultiply + kCommit + kStore + kWait,
-                                 {.policy = policy});
+    const Words words =
+        multiply(kBarrier + kFence + kMultiply + kCommit + kStore + kWait, {.policy = policy});
     EXPECT_TRUE(says(words, "reg.in_flight", "it reads register 0 of the D of a wgmma"))
         << name_of(policy) << words.texts();
   }
@@ -160,7 +161,8 @@ TEST(WgmmaOrder, AResultIsNotAWithoutAWait) {
       "wgmma.mma_async.sync.aligned.m64n8k16.f32.bf16.bf16 {%f4, %f5, %f6, %f7}, {%f0, %f1, %f2, "
       "%f3}, %rd11, 0, 1, 1, 0;\n" +
       kCommit + kWait + kStore;
-  EXPECT_TRUE(says(multiply(kBarrier + chain), "reg.in_flight", "it reads as A register 0 of the D"));
+  EXPECT_TRUE(
+      says(multiply(kBarrier + chain), "reg.in_flight", "it reads as A register 0 of the D"));
 }
 
 TEST(WgmmaOrder, AnAccumulatorOfAnotherShapeIsWaitedFor) {
@@ -175,8 +177,8 @@ TEST(WgmmaOrder, AnAccumulatorOfAnotherShapeIsWaitedFor) {
 TEST(WgmmaOrder, RegistersThatWereWrittenNeedAFence) {
   EXPECT_TRUE(says(multiply(kBarrier + kMultiply + kCommit + kWait + kStore), "wgmma.fence",
                    "no wgmma.fence comes before"));
-  const std::string scaled = kBarrier + kFence + kMultiply + kCommit + kWait +
-                             "add.f32 %f2, %f2, 0f3f800000;\n";
+  const std::string scaled =
+      kBarrier + kFence + kMultiply + kCommit + kWait + "add.f32 %f2, %f2, 0f3f800000;\n";
   EXPECT_TRUE(says(multiply(scaled + kMultiply + kCommit + kWait + kStore), "wgmma.fence",
                    "1 of its registers have been written"));
   const Words right = multiply(scaled + kFence + kMultiply + kCommit + kWait + kStore);
@@ -187,12 +189,13 @@ TEST(WgmmaOrder, RegistersThatWereWrittenNeedAFence) {
 TEST(WgmmaOrder, TheWarpsAgree) {
   const std::string shifted = "setp.gt.u32 %p1, %r1, 95;\n@%p1 add.s64 %rd11, %rd11, 1;\n";
   for (const Policy policy : kAllPolicies) {
-    const Words words = multiply(
-        kBarrier + shifted + kFence + kMultiply + kCommit + kWait + kStore, {.policy = policy});
+    const Words words = multiply(kBarrier + shifted + kFence + kMultiply + kCommit + kWait + kStore,
+                                 {.policy = policy});
     EXPECT_TRUE(says(words, "wgmma.disagree", "warps disagree")) << words.texts();
   }
-  const std::string apart = "setp.gt.u32 %p1, %r1, 95;\n" + kFence + "@%p1 bra OTHER;\n" + kMultiply +
-                            "bra BOTH;\nOTHER:\n" + kMultiply + "BOTH:\n" + kCommit + kWait + kStore;
+  const std::string apart = "setp.gt.u32 %p1, %r1, 95;\n" + kFence + "@%p1 bra OTHER;\n" +
+                            kMultiply + "bra BOTH;\nOTHER:\n" + kMultiply + "BOTH:\n" + kCommit +
+                            kWait + kStore;
   EXPECT_TRUE(says(multiply(kBarrier + apart), "wgmma.disagree", "has come to another wgmma"));
   const std::string one_lane = "setp.eq.u32 %p1, %r1, 5;\n@%p1 add.s64 %rd11, %rd11, 1;\n";
   EXPECT_TRUE(says(multiply(kBarrier + one_lane + kFence + kMultiply + kCommit + kWait + kStore),
@@ -221,8 +224,9 @@ TEST(WgmmaOrder, SourcesAreReadUntilTheWait) {
   const Words right =
       multiply(kBarrier + kFence + kMultiply + kCommit + kWait + kBarrier + overwrite + kStore);
   EXPECT_EQ(right.texts(), "");
-  const Words values = multiply(kBarrier + kFence + kMultiply + kCommit + overwrite + kWait + kStore,
-                                {.policy = Policy::Lazy, .checks = false});
+  const Words values =
+      multiply(kBarrier + kFence + kMultiply + kCommit + overwrite + kWait + kStore,
+               {.policy = Policy::Lazy, .checks = false});
   EXPECT_FALSE(all_are(values, {17, 18, 19, 20}));
 }
 
@@ -265,7 +269,9 @@ std::string refusal(const std::string& instruction) {
 
 TEST(WgmmaForms, WhatIsNotServedStops) {
   const std::string d4 = " {%f0, %f1, %f2, %f3}, ", ds = "%rd10, %rd11, 1";
-  const auto form = [](const std::string& words) { return "wgmma.mma_async.sync.aligned." + words; };
+  const auto form = [](const std::string& words) {
+    return "wgmma.mma_async.sync.aligned." + words;
+  };
   for (const std::string& unknown :
        {form("m64n8k8.f32.tf32.tf32") + d4 + ds + ", 1, 1;",
         form("m64n8k32.s32.s8.s8") + " {%r2, %r3, %r4, %r5}, " + ds + ";",

@@ -57,8 +57,7 @@ FA4_EMU_INLINE void warpgroup_bytes(const Int8& words, Float8& floats, Int8& exp
 
 // Elements `kPart` of eight words, with their exponents if they are asked for.
 template <TensorElement kElement, int kPart, bool kExponents>
-FA4_EMU_INLINE void warpgroup_load(const Int8& words, Float8& floats, Int8& exponents,
-                                   Int8& most) {
+FA4_EMU_INLINE void warpgroup_load(const Int8& words, Float8& floats, Int8& exponents, Int8& most) {
   if constexpr (warpgroup_narrow(kElement)) {
     warpgroup_bytes<kElement, kPart, kExponents>(words, floats, exponents, most);
   } else {

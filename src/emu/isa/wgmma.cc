@@ -20,9 +20,10 @@ uint64_t wgmma_uniform(Warp& warp, uint16_t row, const char* which) {
   for (int lane = 1; lane < kLanes; ++lane) {
     const auto other = load64<uint64_t>(warp, row, lane);
     if (other == value) continue;
-    report(warp, Level::Error, "wgmma.uniform",
-           fmt::format("lanes disagree: the descriptor of {} is {:#x} in lane 0 and {:#x} in lane {}",
-                       which, value, other, lane));
+    report(
+        warp, Level::Error, "wgmma.uniform",
+        fmt::format("lanes disagree: the descriptor of {} is {:#x} in lane 0 and {:#x} in lane {}",
+                    which, value, other, lane));
     break;
   }
   return value;
@@ -87,6 +88,13 @@ Outcome wgmma_multiply(Warp& warp, const Instr& i) {
   return Outcome::Yield;
 }
 
+// No other architecture has it.
+void wgmma_require_hopper(Decoder& decoder) {
+  if (decoder.arch() != 90) {
+    decoder.refuse(fmt::format("sm_90a alone has wgmma; this machine is sm_{}", decoder.arch()));
+  }
+}
+
 uint32_t wgmma_columns(const Words& words) {
   for (const std::string_view word : words.all()) {
     if (!word.starts_with("m64n")) continue;
@@ -131,12 +139,13 @@ int64_t wgmma_number(Decoder& decoder, const ptx::Operand& operand, int64_t one,
 }
 
 Instr decode_wgmma(Decoder& decoder, const Words& words, const ptx::Instruction& text) {
+  wgmma_require_hopper(decoder);
   const std::vector<Type> types = words.types();
   const uint32_t n = wgmma_columns(words);
   const bool half = types[0] == Type::F16;
   const WarpgroupKind kind = {wgmma_element(types[1]), wgmma_element(types[2]), half, true};
-  const bool registers = text.operands.size() > 1 &&
-                         text.operands[1].kind == ptx::Operand::Kind::Vector;
+  const bool registers =
+      text.operands.size() > 1 && text.operands[1].kind == ptx::Operand::Kind::Vector;
   const size_t transposes = kind.narrow() ? 0 : registers ? 1 : 2;
   decoder.require_operands(text, 6 + transposes, 6 + transposes);
   uint32_t flags = static_cast<uint32_t>(kind.a) << WgmmaForm::kElementA |
@@ -203,16 +212,19 @@ Outcome wgmma_wait(Warp& warp, const Instr& i) {
 }
 
 Instr decode_wgmma_fence(Decoder& decoder, const Words&, const ptx::Instruction& text) {
+  wgmma_require_hopper(decoder);
   decoder.require_operands(text, 0, 0);
   return {.exec = wgmma_fence};
 }
 
 Instr decode_wgmma_commit(Decoder& decoder, const Words&, const ptx::Instruction& text) {
+  wgmma_require_hopper(decoder);
   decoder.require_operands(text, 0, 0);
   return {.exec = wgmma_commit};
 }
 
 Instr decode_wgmma_wait(Decoder& decoder, const Words&, const ptx::Instruction& text) {
+  wgmma_require_hopper(decoder);
   decoder.require_operands(text, 1, 1);
   const int64_t groups = decoder.number(text.operands[0]);
   if (groups < 0) decoder.refuse("wgmma.wait_group leaves 0 or more groups");
@@ -224,11 +236,17 @@ Instr decode_wgmma_wait(Decoder& decoder, const Words&, const ptx::Instruction& 
 // All n from 8 to 256.
 #define FA4_EMU_EIGHT(a, b, c, d, k) \
   "m64n" #a "k" #k ",m64n" #b "k" #k ",m64n" #c "k" #k ",m64n" #d "k" #k
-#define FA4_EMU_SHAPES(k)                                                                    \
-  ".{" FA4_EMU_EIGHT(8, 16, 24, 32, k) "," FA4_EMU_EIGHT(40, 48, 56, 64, k) ","              \
-      FA4_EMU_EIGHT(72, 80, 88, 96, k) "," FA4_EMU_EIGHT(104, 112, 120, 128, k) ","          \
-      FA4_EMU_EIGHT(136, 144, 152, 160, k) "," FA4_EMU_EIGHT(168, 176, 184, 192, k) ","      \
-      FA4_EMU_EIGHT(200, 208, 216, 224, k) "," FA4_EMU_EIGHT(232, 240, 248, 256, k) "}"
+#define FA4_EMU_SHAPES(k)                                                                                                           \
+  ".{" FA4_EMU_EIGHT(8, 16, 24, 32, k) "," FA4_EMU_EIGHT(40, 48, 56, 64, k) "," FA4_EMU_EIGHT(72, 80, 88, 96, k) "," FA4_EMU_EIGHT( \
+      104, 112, 120, 128,                                                                                                           \
+      k) "," FA4_EMU_EIGHT(136, 144, 152, 160,                                                                                      \
+                           k) "," FA4_EMU_EIGHT(168, 176, 184, 192,                                                                 \
+                                                k) "," FA4_EMU_EIGHT(200, 208, 216, 224,                                            \
+                                                                     k) "," FA4_EMU_EIGHT(232,                                      \
+                                                                                          240,                                      \
+                                                                                          248,                                      \
+                                                                                          256,                                      \
+                                                                                          k) "}"
 
 constexpr const char* kWgmmaBound = "as an H200";
 

@@ -196,6 +196,15 @@ bool WgmmaOp::enabled() const {
          std::ranges::all_of(come_, [](bool come) { return come; });
 }
 
+std::string WgmmaOp::why_disabled() const {
+  std::string absent;
+  const uint32_t first = warp->index / kWarpsOfGroup * kWarpsOfGroup;
+  for (uint32_t at = 0; at < kWarpsOfGroup; ++at) {
+    if (!come_[at]) absent += fmt::format("{}warp {}", absent.empty() ? "" : ", ", first + at);
+  }
+  return absent.empty() ? "" : absent + " of the warpgroup has not come to";
+}
+
 bool WgmmaOp::holds_up(const Warp& waiter, LaneMask, const WaitOn& wait) const {
   const size_t at = waiter.index % kWarpsOfGroup;
   if (finished() || wait.kind != WaitOn::Kind::Wgmma || warps_[at] != &waiter) return false;
@@ -228,10 +237,9 @@ void WgmmaOp::take_a() {
       }
     }
   } else if (!bad_) {
-    wgmma_take(layout_a_, kWarpgroupRows, warp->cta->shared.data(),
-               [this](uint32_t row, uint32_t m, uint32_t word) {
-                 a_.word[row / 16][m][row % 16] = word;
-               });
+    wgmma_take(
+        layout_a_, kWarpgroupRows, warp->cta->shared.data(),
+        [this](uint32_t row, uint32_t m, uint32_t word) { a_.word[row / 16][m][row % 16] = word; });
   }
 }
 

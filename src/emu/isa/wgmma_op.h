@@ -5,8 +5,8 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <span>
+#include <string>
 
 #include "emu/isa/warpgroup_core.h"
 #include "emu/machine/async.h"
@@ -21,14 +21,14 @@ struct WgmmaForm {
   enum Flags : uint32_t {
     kHalf = 1,
     kExact = 2,
-    kRegisters = 4,       // A is in registers
+    kRegisters = 4,  // A is in registers
     kTransposedA = 8,
     kTransposedB = 16,
-    kNegate = 32,         // the product
-    kScaleNegated = 64,   // scale-d is a predicate that is negated
-    kScaleNumber = 128,   // it is a number:
+    kNegate = 32,        // the product
+    kScaleNegated = 64,  // scale-d is a predicate that is negated
+    kScaleNumber = 128,  // it is a number:
     kScaleTrue = 256,
-    kElementA = 9,        // shifts
+    kElementA = 9,  // shifts
     kElementB = 11,
   };
 
@@ -61,6 +61,7 @@ class WgmmaOp final : public AsyncOp {
   void step(size_t index) override;
   void complete() override;
   bool enabled() const override;
+  std::string why_disabled() const override;
   bool holds_up(const Warp& waiter, LaneMask waiting, const WaitOn& wait) const override;
   void retire() override;
 

@@ -11,8 +11,8 @@ uint32_t bytes_at(uint64_t bits, int first) {
   return static_cast<uint32_t>(bits >> first & 0x3fff) << 4;
 }
 
-constexpr uint64_t kWgmmaFields =
-    0x3fff | uint64_t{0x3fff} << 16 | uint64_t{0x3fff} << 32 | uint64_t{7} << 49 | uint64_t{3} << 62;
+constexpr uint64_t kWgmmaFields = 0x3fff | uint64_t{0x3fff} << 16 | uint64_t{0x3fff} << 32 |
+                                  uint64_t{7} << 49 | uint64_t{3} << 62;
 
 }  // namespace
 
@@ -30,8 +30,8 @@ DescriptorFault decode_wgmma_descriptor(uint64_t bits, MatrixLayout* layout) {
   }
   if (layout->span == 16 && layout->base != 0) {
     return {"desc.base",
-            fmt::format("the matrix descriptor {:#018x} has the base offset {} and no swizzle", bits,
-                        layout->base)};
+            fmt::format("the matrix descriptor {:#018x} has the base offset {} and no swizzle",
+                        bits, layout->base)};
   }
   return {};
 }

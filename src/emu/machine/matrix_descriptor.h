@@ -17,10 +17,10 @@
 namespace fa4::emu {
 
 struct MatrixLayout {
-  uint32_t start = 0;            // shared offset
+  uint32_t start = 0;                // shared offset
   uint32_t leading = 0, stride = 0;  // bytes
-  uint32_t span = 16;            // of the swizzle: 16 (none), 32, 64, 128
-  uint32_t base = 0;             // lines by which the swizzle's pattern begins later
+  uint32_t span = 16;                // of the swizzle: 16 (none), 32, 64, 128
+  uint32_t base = 0;                 // lines by which the swizzle's pattern begins later
   bool mn_major = false;
 
   // Shared offset of a unit; i is x or k.

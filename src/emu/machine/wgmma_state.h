@@ -47,7 +47,8 @@ class WgmmaRegisters {
   void touch(Warp& warp, uint32_t first, uint32_t count, bool writes) {
     for (uint32_t row = first; row < first + count; ++row) {
       uint8_t& state = states_[row];
-      if (state > kWritten) [[unlikely]] report_touch(warp, row, writes);
+      if (state > kWritten) [[unlikely]]
+        report_touch(warp, row, writes);
       if (writes) state |= kWritten;
     }
   }

@@ -5,6 +5,20 @@
 #include "emu/run/scheduler.h"
 
 namespace fa4::emu {
+namespace {
+
+// Of the first operation that a split waits for and that cannot go on.
+std::string why_held_up(const Cluster& cluster, const Warp& warp, const Split& split) {
+  for (const auto& op : cluster.operations) {
+    if (!op->holds_up(warp, split.mask, split.wait)) continue;
+    const std::string why = op->why_disabled();
+    if (why.empty()) continue;
+    return fmt::format("; {}: {}", why, warp.cta->describer->site(*op->site));
+  }
+  return "";
+}
+
+}  // namespace
 
 std::string ClusterRun::what_it_waits_for(const Warp& warp, const Split& split) const {
   switch (split.wait.kind) {
@@ -24,7 +38,7 @@ std::string ClusterRun::what_it_waits_for(const Warp& warp, const Split& split) 
     case WaitOn::Kind::BulkGroup:
       return "for their bulk groups";
     case WaitOn::Kind::Wgmma:
-      return "for their wgmma groups";
+      return "for their wgmma groups" + why_held_up(cluster_, warp, split);
     case WaitOn::Kind::Mbarrier: {
       const BarrierRecord& record = cluster_.mbarriers.records()[split.wait.id];
       return fmt::format("at mbarrier {:#x} for phase {}: it is in phase {}", record.address,

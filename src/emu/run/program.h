@@ -94,8 +94,8 @@ struct Program : Describer {
   bool explicit_cluster = false;               // .explicitcluster: launched with clusters only
   bool blocks_are_clusters = false;            // .blocksareclusters
   bool global_atomics = false;                 // its CTAs run in order, on one thread of the host
-  std::vector<RegisterUse> uses;     // of all instructions, in the order of the code
-  std::vector<uint32_t> first_uses;  // of each instruction; one more for the end
+  std::vector<RegisterUse> uses;               // of all instructions, in the order of the code
+  std::vector<uint32_t> first_uses;            // of each instruction; one more for the end
 
   // What an instruction reads and writes: its operands, the base of its address, its guard.
   std::span<const RegisterUse> uses_of(size_t pc) const {
