@@ -59,6 +59,7 @@ struct TensorNumbers {
 #define FA4_EMU_TARGET baseline
 #include "emu/isa/tensor_parts.h"
 #include "emu/isa/tensor_simd.h"
+#include "emu/isa/warpgroup_load.h"
 #include "emu/isa/warpgroup_simd.h"
 #undef FA4_EMU_TARGET
 
@@ -72,6 +73,7 @@ struct TensorNumbers {
 #define FA4_EMU_TARGET avx2
 #include "emu/isa/tensor_parts.h"
 #include "emu/isa/tensor_simd.h"
+#include "emu/isa/warpgroup_load.h"
 #include "emu/isa/warpgroup_simd.h"
 #undef FA4_EMU_TARGET
 #if defined(__clang__)
