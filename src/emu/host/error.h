@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
 #include <new>
 #include <stdexcept>
 #include <string_view>
@@ -49,9 +52,11 @@ fa4emu_status guarded(Body&& body) noexcept {
   }
 }
 
-// What a struct of version 0.1, the first, was: smaller ones never existed. Structs have grown in none.
+// What a struct was at first: smaller ones never existed.
 template <class Struct>
 inline constexpr size_t kFirstSize = sizeof(Struct);
+template <>
+inline constexpr size_t kFirstSize<fa4emu_launch_config> = offsetof(fa4emu_launch_config, labels);
 
 inline constexpr size_t kMaxStructSize = 1 << 16;  // more is no struct but an uninitialised size
 
@@ -76,7 +81,9 @@ Struct read_struct(const Struct* given, const char* name) {
           name, fa4emu_version(), i);
     }
   }
-  return *given;
+  Struct known = {};  // what an older one does not have stays zero
+  std::memcpy(&known, given, std::min(sizeof(Struct), given->struct_size));
+  return known;
 }
 
 // A struct that we fill: the caller's own size stays, and what we do not know becomes zero.

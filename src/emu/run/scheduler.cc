@@ -74,7 +74,7 @@ ClusterRun::Turn ClusterRun::turn() {
 }
 
 bool ClusterRun::wake_pollers() {
-  constexpr uint32_t kMostParks = 4;
+  constexpr uint32_t kMostParks = 2;
   bool woken = false;
   for (const auto& cta : cluster_.ctas) {
     for (Warp& warp : cta->warps) {
