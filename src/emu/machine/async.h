@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "emu/machine/row.h"
 #include "emu/machine/shadow.h"
@@ -60,6 +61,8 @@ class AsyncOp {
   virtual void step(size_t index) = 0;           // in order
   virtual void complete() {}                     // the signal
   virtual bool enabled() const { return true; }  // may the next step be made
+  // Why not, for the report of a deadlock: a clause.
+  virtual std::string why_disabled() const { return ""; }
 
   // Whether lanes of a warp that wait for groups must go on waiting because of this operation.
   virtual bool holds_up(const Warp& waiter, LaneMask waiting, const WaitOn& wait) const;

@@ -57,6 +57,8 @@ struct Cta {
   Cluster* cluster = nullptr;
   uint32_t first_agent = 0;     // of its warps
   uint32_t free_registers = 0;  // of its pool: setmaxnreg
+  // By warpgroup; none until one is issued.
+  std::vector<WgmmaQueue> wgmma;
   GlobalMemory* memory = nullptr;
   Reports* reports = nullptr;
   const Describer* describer = nullptr;

@@ -15,7 +15,9 @@
 namespace fa4::emu {
 namespace {
 
-bool is_read(Access access) { return access == Access::Read || access == Access::StrongRead; }
+bool is_read(Access access) {
+  return access == Access::Read || access == Access::StrongRead || access == Access::Look;
+}
 
 const char* verb_of(Access access) { return is_read(access) ? "read" : "write"; }
 
@@ -31,6 +33,7 @@ Conflict ask_shadow(Shadow& shadow, const Warp& warp, Access access, uint32_t of
     case Access::StrongWrite:
       return shadow.strong_write(warp.agent, warp.current, offset, bytes);
     case Access::Atomic:
+    case Access::Look:
       break;
   }
   return shadow.atomic(warp.agent, offset, bytes);

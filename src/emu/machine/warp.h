@@ -11,6 +11,7 @@
 #include "emu/machine/async.h"
 #include "emu/machine/calls.h"
 #include "emu/machine/row.h"
+#include "emu/machine/wgmma_state.h"
 
 namespace fa4::emu {
 
@@ -86,6 +87,7 @@ struct Warp {
   uint32_t registers = 0;                      // of a thread, as setmaxnreg has left it
   uint64_t elect_seed = 0;                     // which lane elect.sync takes; 0: the lowest
   uint32_t wgmma_groups = 0;                   // that the warp has committed
+  WgmmaRegisters wgmma;                        // in use from its first wgmma or wgmma.fence on
   std::vector<Unwaited> unwaited;              // finished operations of its groups
   uint64_t num_divergences = 0;
   const GlobalRange* last_range = nullptr;  // of the last global access

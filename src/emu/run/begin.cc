@@ -71,6 +71,7 @@ void ClusterRun::begin_cta(Cta& cta, uint32_t rank) {
   cta.cluster = &cluster_;
   cta.first_agent = rank * num_warps;
   cta.free_registers = 0;  // a launch gives all to its warps
+  cta.wgmma.clear();
   cta.params = launch.params;
   cta.local_bytes = program_.local_bytes;
   cta.barriers = {};
@@ -122,6 +123,7 @@ void ClusterRun::begin_warp(Warp& warp, uint32_t first_thread) {
   warp.cp_groups = {};
   warp.bulk_groups = {};
   warp.wgmma_groups = 0;
+  warp.wgmma.reset(0);
   warp.registers = registers_at_launch(program_, state_.launch->block);
   warp.elect_seed = state_.options->seed;
   warp.unwaited.clear();

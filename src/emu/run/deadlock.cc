@@ -9,6 +9,20 @@
 #include "emu/run/story.h"
 
 namespace fa4::emu {
+namespace {
+
+// Of the first operation that a split waits for and that cannot go on.
+std::string why_held_up(const Cluster& cluster, const Warp& warp, const Split& split) {
+  for (const auto& op : cluster.operations) {
+    if (!op->holds_up(warp, split.mask, split.wait)) continue;
+    const std::string why = op->why_disabled();
+    if (why.empty()) continue;
+    return fmt::format("; {}: {}", why, warp.cta->describer->site(*op->site));
+  }
+  return "";
+}
+
+}  // namespace
 
 std::string ClusterRun::what_it_waits_for(const Warp& warp, const Split& split) const {
   switch (split.wait.kind) {
@@ -28,7 +42,7 @@ std::string ClusterRun::what_it_waits_for(const Warp& warp, const Split& split) 
     case WaitOn::Kind::BulkGroup:
       return "wait for their bulk groups";
     case WaitOn::Kind::Wgmma:
-      return "wait for their wgmma groups";
+      return "wait for their wgmma groups" + why_held_up(cluster_, warp, split);
     case WaitOn::Kind::Mbarrier:
       return state_of_wait(cluster_, cluster_.mbarriers.records()[split.wait.id],
                            split.wait.generation);

@@ -7,6 +7,7 @@
 #include "emu/ptx/parser.h"
 #include "emu/run/flow.h"
 #include "emu/run/functions.h"
+#include "emu/run/in_flight.h"
 #include "emu/run/machine.h"
 #include "emu/run/operands.h"
 #include "emu/run/program.h"
@@ -328,6 +329,7 @@ Program lower(const ptx::Module& module, const ptx::Function& function,
   }
   operands.finish();
   if (options.checks) watch_unwritten(steps, &program);
+  mark_wgmma_registers(&program);
   return program;
 }
 
