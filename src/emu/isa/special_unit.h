@@ -71,7 +71,7 @@ inline float unit_lg2(float x) {
   const uint32_t exponent = bits >> 23 & 255;
   const int64_t whole = (static_cast<int64_t>(exponent) - 127) * (int64_t{1} << 38);
   const int64_t sum = whole + at_parabola(kLg2Table[bits >> 17 & 63], bits & 0x1ffff);
-  const uint64_t magnitude = static_cast<uint64_t>(sum < 0 ? ~sum : sum) & ~uint64_t{1};
+  const uint64_t magnitude = static_cast<uint64_t>(sum < 0 ? ~sum : sum) & ~uint64_t{3};
   float result = cut_to_float(magnitude, 0x1p-38);
   result = sum < 0 ? -result : result;
   result = x == 1.0f ? 0.0f : result;
