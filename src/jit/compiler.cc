@@ -59,7 +59,7 @@ Compiled Compiler::get(const Wanted& wanted) {
   Compiled failed;
   failed.status = find_sources();
   if (failed.status.ok()) {
-    failed.status = make_unit(bundle_, wanted.spec, wanted.arch, &unit);
+    failed.status = make_unit(bundle_, wanted.spec, wanted.arch, settings_.fmad, &unit);
   }
   if (!failed.status.ok()) return failed;
   std::promise<Compiled> promise;

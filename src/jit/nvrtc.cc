@@ -103,7 +103,7 @@ Status Nvrtc::compile(const Unit& unit, const std::string& target, std::string* 
   const auto destroy = [this](Program* owned) { destroy_(owned); };
   const std::unique_ptr<Program, decltype(destroy)> owner(&program, destroy);
   const std::string arch = "--gpu-architecture=" + target;
-  std::vector<const char*> flags = compiler_flags();
+  std::vector<const char*> flags = unit.flags;
   flags.push_back(arch.c_str());
   if (major_ >= 13) flags.push_back("--no-cache");  // its own cache returns an empty log
   result = compile_(program, static_cast<int>(flags.size()), flags.data());

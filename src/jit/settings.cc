@@ -54,6 +54,7 @@ Settings settings_from_environment() {
   if (settings.cache_dir.empty()) settings.cache_dir = default_cache_dir();
   settings.cache_bytes = number_of("FA4_CACHE_MB", settings.cache_bytes >> 20) << 20;
   settings.packs = split(text_of("FA4_PACK"), ':');
+  settings.fmad = number_of("FA4_FMAD", 1) != 0;
   const uint64_t level = number_of("FA4_VERBOSE", 1);
   settings.verbosity = level == 0   ? Verbosity::Quiet
                        : level == 1 ? Verbosity::Compilations

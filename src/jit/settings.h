@@ -16,6 +16,7 @@ struct Settings {
   std::string cache_dir;   // FA4_CACHE_DIR, else fa4 in XDG's cache folder; empty: no disk cache
   uint64_t cache_bytes = uint64_t{512} << 20;     // FA4_CACHE_MB; 0: no disk cache
   std::vector<std::string> packs;                 // FA4_PACK, separated by ':'
+  bool fmad = true;                               // FA4_FMAD: 0, 1
   Verbosity verbosity = Verbosity::Compilations;  // FA4_VERBOSE: 0, 1, 2
 };
 

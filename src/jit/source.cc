@@ -19,24 +19,25 @@ std::string generated_source(const plan::KernelSpec& spec) {
       spec.params, spec.function);
 }
 
-const std::vector<const char*>& compiler_flags() {
+std::vector<const char*> compiler_flags(bool fmad) {
   // constexpr functions serve the host too; ptxas tells of registers and spills in the log.
-  static const std::vector<const char*> flags = {"--std=c++20",
-                                                 "--device-as-default-execution-space",
-                                                 "--generate-line-info", "--ptxas-options=-v"};
+  std::vector<const char*> flags = {"--std=c++20", "--device-as-default-execution-space",
+                                    "--generate-line-info", "--ptxas-options=-v"};
+  if (!fmad) flags.push_back("--fmad=false");
   return flags;
 }
 
 Status make_unit(const Bundle& bundle, const plan::KernelSpec& spec, const std::string& arch,
-                 Unit* unit) {
+                 bool fmad, Unit* unit) {
   *unit = {};
   unit->entry = spec.entry;
   unit->arch = arch;
+  unit->flags = compiler_flags(fmad);
   unit->source = generated_source(spec);
   FA4_RETURN_IF_ERROR(bundle.closure_of(spec.header, &unit->header_names, &unit->header_texts));
   Sha256 sum;
   sum.add("fa4 kernel 1").add(arch).add(unit->source);
-  for (const char* flag : compiler_flags()) sum.add(flag);
+  for (const char* flag : unit->flags) sum.add(flag);
   for (size_t i = 0; i < unit->header_names.size(); ++i) {
     sum.add(unit->header_names[i]).add(unit->header_texts[i]);
   }

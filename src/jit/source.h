@@ -15,15 +15,17 @@ struct Unit {
   std::string entry, arch;
   std::string source;  // the whole of the generated source
   std::vector<const char*> header_names, header_texts;
+  std::vector<const char*> flags;
   std::string key;  // of headers, source, flags and architecture
 };
 
 std::string generated_source(const plan::KernelSpec& spec);
 
 // "--gpu-architecture=" and, for a compiler that has it, "--no-cache" come on top.
-const std::vector<const char*>& compiler_flags();
+// `fmad`: a product and a sum may become one instruction, rounded once.
+std::vector<const char*> compiler_flags(bool fmad);
 
 Status make_unit(const Bundle& bundle, const plan::KernelSpec& spec, const std::string& arch,
-                 Unit* unit);
+                 bool fmad, Unit* unit);
 
 }  // namespace fa4::jit

@@ -43,15 +43,16 @@ TEST(Unit, KeyIsOfEverythingThatIsCompiled) {
   write_scale_kernel(scratch.path());
   Bundle bundle;
   ASSERT_TRUE(Bundle::from_folder(scratch.path(), &bundle).ok());
-  const auto key_of = [&](const plan::KernelSpec& spec, const char* arch) {
+  const auto key_of = [&](const plan::KernelSpec& spec, const char* arch, bool fmad = true) {
     Unit unit;
-    EXPECT_TRUE(make_unit(bundle, spec, arch, &unit).ok());
+    EXPECT_TRUE(make_unit(bundle, spec, arch, fmad, &unit).ok());
     return unit.key;
   };
   const std::string key = key_of(scale_spec(), "sm_80");
   EXPECT_EQ(key_of(scale_spec(), "sm_80"), key);
   EXPECT_NE(key_of(scale_spec(), "sm_86"), key);
   EXPECT_NE(key_of(scale_spec(2), "sm_80"), key);
+  EXPECT_NE(key_of(scale_spec(), "sm_80", false), key);
   bundle.add("unrelated.h", "int x;");
   EXPECT_EQ(key_of(scale_spec(), "sm_80"), key);
   bundle.add("tiny/params.h", std::string(kScaleParams) + "// edited\n");

@@ -123,7 +123,7 @@ class GpuBackendTest : public testing::Test {
     std::vector<jit::PackedKernel> packed;
     for (const int offset : {1, 2}) {
       jit::Unit unit;
-      ASSERT_TRUE(make_unit(bundle, jit::scale_spec(offset), "sm_80", &unit).ok());
+      ASSERT_TRUE(make_unit(bundle, jit::scale_spec(offset), "sm_80", true, &unit).ok());
       packed.push_back({unit.key, std::make_shared<jit::Image>(jit::some_image(unit.entry, 9))});
     }
     ASSERT_TRUE(jit::write_pack(scratch_ / "pack", packed).ok());
