@@ -29,7 +29,8 @@ TEST(MachineCluster, EachCtaKnowsItsRank) {
 }
 
 // Each CTA writes its words, and reads those of the next one after the cluster's barrier.
-std::string exchange(const std::string& between, const std::string& end = kClusterSync) {
+std::string exchange_between_ctas(const std::string& between,
+                                  const std::string& end = kClusterSync) {
   return sm90_program(R"(
   .shared .align 16 .b8 tile[256];
   mov.u32 %r10, tile;
@@ -66,7 +67,7 @@ std::string exchange(const std::string& between, const std::string& end = kClust
 
 TEST(MachineCluster, CtasReadOneAnother) {
   for_all_schedules([](const MachineOptions& options) {
-    const Words words = run_cluster(exchange(kClusterSync),
+    const Words words = run_cluster(exchange_between_ctas(kClusterSync),
                                     {.threads = 64, .blocks = 4, .cluster = 4}, options, 256);
     EXPECT_CLEAN(words);
     for (uint32_t i = 0; i < 256; ++i) {
@@ -78,8 +79,8 @@ TEST(MachineCluster, CtasReadOneAnother) {
 
 TEST(MachineCluster, WithoutItsBarrierThatIsARace) {
   for_all_schedules([](const MachineOptions& options) {
-    const Words words =
-        run_cluster(exchange(""), {.threads = 64, .blocks = 4, .cluster = 4}, options, 256);
+    const Words words = run_cluster(exchange_between_ctas(""),
+                                    {.threads = 64, .blocks = 4, .cluster = 4}, options, 256);
     EXPECT_TRUE(words.reported("race.write_vs_read") || words.reported("smem.uninit") ||
                 words.reported("race.read_vs_write"))
         << words.texts();
@@ -92,9 +93,10 @@ TEST(MachineCluster, ARelaxedArrivalOrdersNothingWithoutAFence) {
   barrier.cluster.wait.acquire.aligned;
 )";
   const LaunchShape shape{.threads = 64, .blocks = 2, .cluster = 2};
-  EXPECT_TRUE(run_cluster(exchange(relaxed), shape, kSm90, 256).reported("race.write_vs_read"));
-  EXPECT_CLEAN(
-      run_cluster(exchange(std::string("fence.acq_rel.cluster;") + relaxed), shape, kSm90, 256));
+  EXPECT_TRUE(run_cluster(exchange_between_ctas(relaxed), shape, kSm90, 256)
+                  .reported("race.write_vs_read"));
+  EXPECT_CLEAN(run_cluster(exchange_between_ctas(std::string("fence.acq_rel.cluster;") + relaxed),
+                           shape, kSm90, 256));
 }
 
 TEST(MachineCluster, TheSharedMemoryOfACtaThatHasExitedIsNotThere) {

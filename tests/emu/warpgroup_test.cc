@@ -148,11 +148,11 @@ std::vector<WarpgroupKind> all_kinds() {
   return kinds;
 }
 
-struct Registers {
+struct GroupRegisters {
   std::array<std::array<Row, 128>, 4> rows;
   std::array<std::array<Row*, 128>, 4> pointers;
 
-  Registers() {
+  GroupRegisters() {
     for (size_t warp = 0; warp < 4; ++warp) {
       for (size_t i = 0; i < 128; ++i) pointers[warp][i] = &rows[warp][i];
     }
@@ -164,8 +164,8 @@ TEST(Warpgroup, AllFormsAgree) {
   RandomOperands random(1);
   const auto a = std::make_unique<WarpgroupA>();
   const auto b = std::make_unique<WarpgroupB>();
-  const auto c = std::make_unique<Registers>(), plain = std::make_unique<Registers>(),
-             vector = std::make_unique<Registers>();
+  const auto c = std::make_unique<GroupRegisters>(), plain = std::make_unique<GroupRegisters>(),
+             vector = std::make_unique<GroupRegisters>();
   for (const WarpgroupKind& kind : all_kinds()) {
     for (int round = 0; round < 6; ++round) {
       const bool near = round % 2 == 0;
@@ -180,7 +180,7 @@ TEST(Warpgroup, AllFormsAgree) {
       random.fill(&b->word[0][0][0], 2048, kind.b, near);
       random.fill_c(reinterpret_cast<uint32_t*>(&c->rows), sizeof c->rows / 4,
                     kind.half_accumulator, near);
-      const auto run = [&](Registers& registers, WarpgroupFn function) {
+      const auto run = [&](GroupRegisters& registers, WarpgroupFn function) {
         registers.rows = c->rows;
         for (size_t warp = 0; warp < 4; ++warp) product.d[warp] = registers.pointers[warp].data();
         if (function != nullptr) return function(product);
@@ -206,13 +206,13 @@ TEST(Warpgroup, FastIsNearExact) {
   RandomOperands random(2);
   const auto a = std::make_unique<WarpgroupA>();
   const auto b = std::make_unique<WarpgroupB>();
-  const auto exact = std::make_unique<Registers>(), fast = std::make_unique<Registers>();
+  const auto exact = std::make_unique<GroupRegisters>(), fast = std::make_unique<GroupRegisters>();
   random.fill(&a->word[0][0][0], 512, TensorElement::BF16, true);
   random.fill(&b->word[0][0][0], 2048, TensorElement::BF16, true);
   for (const bool is_exact : {false, true}) {
     WarpgroupProduct product = {
         .kind = {.exact = is_exact}, .n = 256, .a = a.get(), .b = b.get(), .d = {}};
-    Registers& registers = is_exact ? *exact : *fast;
+    GroupRegisters& registers = is_exact ? *exact : *fast;
     for (size_t warp = 0; warp < 4; ++warp) product.d[warp] = registers.pointers[warp].data();
     warpgroup_function(product.kind)(product);
   }

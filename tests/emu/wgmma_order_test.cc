@@ -6,7 +6,7 @@ namespace fa4::emu::test {
 namespace {
 
 // A [64, 16] and B [8, 16], bf16, K-major without a swizzle; all of it is 1, until a test says otherwise.
-const std::string kTile = R"(
+const std::string kWgmmaTile = R"(
   .shared .align 1024 .b8 tile[4096];
   mov.u32 %r10, tile;
   shl.b32 %r11, %r1, 2;
@@ -47,7 +47,7 @@ Words multiply(const std::string& body, const MachineOptions& options = {}) {
   const std::string rest =
       "st.shared.u32 [%r11+2560], %r12;\nst.shared.u32 [%r11+3072], %r12;\n"
       "st.shared.u32 [%r11+3584], %r12;\n";
-  std::string text = kTile;
+  std::string text = kWgmmaTile;
   text.insert(text.find("  fence.proxy"), rest);
   return run(program(text + body), std::vector<uint32_t>(512, 7), {.threads = 128}, on_hopper);
 }
@@ -251,7 +251,7 @@ TEST(WgmmaOrder, OperandsLieInSharedMemory) {
 }
 
 TEST(WgmmaOrder, ThreeWarpsAreNoWarpgroup) {
-  const Words words = run(program(kTile + kBarrier + kFence + kMultiply + kCommit + kWait),
+  const Words words = run(program(kWgmmaTile + kBarrier + kFence + kMultiply + kCommit + kWait),
                           std::vector<uint32_t>(512, 7), {.threads = 96}, {.arch = 90});
   EXPECT_TRUE(words.report.finished);
   EXPECT_TRUE(says(words, "wgmma.warpgroup", "no warpgroup: of 3 warps")) << words.texts();

@@ -52,10 +52,10 @@ struct Split {
   LaneMask mask = 0;
   std::vector<Join> joins;  // the nearest last
   WaitOn wait;
-  uint64_t poll_progress = 0;        // Cluster::progress at the last poll
-  uint32_t num_polls = 0;            // that have seen since what they had seen before
-  uint32_t num_parks = 0;            // how often it was parked since
-  std::array<uint64_t, 4> polled{};  // what the last ones saw
+  uint64_t poll_progress = 0;          // Cluster::progress at the last poll
+  uint32_t num_polls = 0;              // that have seen since what they had seen before
+  uint32_t num_parks = 0;              // how often it was parked since
+  std::array<uint64_t, 4> polled{};    // what the last ones saw
   std::shared_ptr<const Frame> frame;  // of the innermost call; null: in the entry
 
   uint32_t depth() const { return frame == nullptr ? 0 : frame->depth; }
