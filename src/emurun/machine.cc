@@ -76,9 +76,19 @@ void append_report(const char* text, const std::string& where) {
 
 }  // namespace
 
-void machine_add_memory(const std::string& name, const void* base, uint64_t bytes) {
-  if (fa4emu_add_memory(machine(), name.c_str(), base, bytes, 1) == FA4EMU_OK) return;
+void machine_add_memory(const std::string& name, const void* base, uint64_t bytes, bool written) {
+  const fa4emu_memory memory = {.struct_size = sizeof(memory),
+                                .name = name.c_str(),
+                                .base = base,
+                                .bytes = bytes,
+                                .writable = 1,
+                                .uninitialised = written ? 0 : 1};
+  if (fa4emu_add_memory_range(machine(), &memory) == FA4EMU_OK) return;
   fail(kInvalidValue, "{}", fa4emu_last_error());
+}
+
+void machine_mark_written(const void* base, uint64_t bytes) {
+  if (bytes != 0) must(fa4emu_mark_initialised(machine(), base, bytes));
 }
 
 void machine_remove_memory(const void* base) { must(fa4emu_remove_memory(machine(), base)); }

@@ -12,7 +12,9 @@
 
 namespace fa4::emurun {
 
-void machine_add_memory(const std::string& name, const void* base, uint64_t bytes);
+// `written`: all of it has a value; else a kernel's read of what nobody has written is reported.
+void machine_add_memory(const std::string& name, const void* base, uint64_t bytes, bool written);
+void machine_mark_written(const void* base, uint64_t bytes);
 void machine_remove_memory(const void* base);
 
 // What the machine does not take is said, counts as an error of the program, and throws Failure.

@@ -105,7 +105,8 @@ void* allocate(MemoryKind kind, uint64_t bytes, const char* function) {
   for (uint64_t i = 0; i < bytes; i += sizeof(kPoison)) {
     std::memcpy(made.base + i, &kPoison, std::min<uint64_t>(sizeof(kPoison), bytes - i));
   }
-  machine_add_memory(made.name, made.base, bytes);
+  // What the host may write without a call has been written, as far as anybody can tell.
+  machine_add_memory(made.name, made.base, bytes, kind != MemoryKind::Device);
   memory().bytes += bytes;
   void* const base = made.base;
   add(std::move(made));
@@ -142,7 +143,7 @@ void register_host(void* base, uint64_t bytes, const char* function) {
   made.name = fmt::format("{} #{}", function, ++memory().number);
   made.base = static_cast<std::byte*>(base);
   made.bytes = bytes;
-  machine_add_memory(made.name, base, bytes);
+  machine_add_memory(made.name, base, bytes, true);
   add(std::move(made));
 }
 
@@ -198,10 +199,12 @@ void copy(void* to, const void* from, uint64_t bytes, int kind, const char* func
   check_range(to, bytes, kind == kHostToDevice || kind == kDeviceToDevice, function, "destination");
   check_range(from, bytes, kind == kDeviceToHost || kind == kDeviceToDevice, function, "source");
   if (bytes != 0) std::memmove(to, from, bytes);
+  machine_mark_written(to, bytes);
 }
 
 void fill(void* to, uint64_t value, size_t value_bytes, uint64_t count, const char* function) {
   check_range(to, value_bytes * count, true, function, "destination");
+  machine_mark_written(to, value_bytes * count);
   if (value_bytes == 1) {
     if (count != 0) std::memset(to, static_cast<int>(value), count);
     return;
