@@ -24,7 +24,7 @@ const std::vector<GemmKernel>& gemm_kernels();
 
 bool has_gemm_compiler();  // NVRTC
 
-#define FA4_NEEDS_GEMM_COMPILER() \
+#define FA4_NEEDS_GEMM_COMPILER()        \
   if (!::fa4::test::has_gemm_compiler()) \
   GTEST_SKIP() << "needs NVRTC, which was not found (make puts it under build/)"
 
