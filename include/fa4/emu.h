@@ -126,6 +126,25 @@ typedef struct fa4emu_count {
   uint64_t warp_instructions;
 } fa4emu_count;
 
+/* A tensor as TMA copies it, in the words and with the numbers of the CUDA driver's cuTensorMapEncodeTiled. Not served: packed
+ * types (data_type 13 and more), interleaved layouts, the swizzles of sm_100 (4 and more). */
+typedef struct fa4emu_tensor_map {
+  size_t struct_size;
+  uint32_t
+      data_type; /* CUtensorMapDataType: 0 u8, 1 u16, 2 u32, 3 s32, 4 u64, 5 s64, 6 f16, 7 f32, 8 f64, 9 bf16,
+                         10 f32 and 12 tf32 with denormals flushed, 11 tf32 */
+  uint32_t rank;                   /* 1 to 5 */
+  const void* address;             /* of memory that the machine has been given by then */
+  const uint64_t* sizes;           /* [rank], in elements; the contiguous dimension first */
+  const uint64_t* strides;         /* [rank - 1], in bytes, of dimensions 1 and up */
+  const uint32_t* box;             /* [rank] */
+  const uint32_t* element_strides; /* [rank]; null: 1 */
+  uint32_t interleave;             /* 0 */
+  uint32_t swizzle;                /* CUtensorMapSwizzle: 0 none, 1, 2, 3: 32, 64, 128 bytes */
+  uint32_t l2_promotion;           /* 0 to 3; nothing depends on it */
+  uint32_t fill;                   /* of what is out of bounds: 0 zeros, 1 NaN */
+} fa4emu_tensor_map;
+
 /* "0.1.0", the version of fa4 that this machine belongs to */
 FA4EMU_API const char* fa4emu_version(void);
 
@@ -154,6 +173,10 @@ FA4EMU_API fa4emu_status fa4emu_variable(fa4emu_machine* machine, uint64_t modul
 FA4EMU_API fa4emu_status fa4emu_add_memory(fa4emu_machine* machine, const char* name,
                                            const void* base, uint64_t bytes, int32_t writable);
 FA4EMU_API fa4emu_status fa4emu_remove_memory(fa4emu_machine* machine, const void* base);
+
+/* Writes the 128 bytes that a kernel of any machine takes as its tensor map: they are of this library's own making, and
+ * no GPU takes them. What the CUDA driver would refuse is FA4EMU_ERROR_REFUSED. */
+FA4EMU_API fa4emu_status fa4emu_encode_tensor_map(const fa4emu_tensor_map* tensor, void* bytes);
 
 /* Runs a grid to its end, or to where it cannot go on. FA4EMU_OK means that it was begun: whether it was right is in the
  * report, which the caller destroys. */

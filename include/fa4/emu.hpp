@@ -35,6 +35,7 @@ class MachineLibrary {
   decltype(&fa4emu_variable) variable = nullptr;
   decltype(&fa4emu_add_memory) add_memory = nullptr;
   decltype(&fa4emu_remove_memory) remove_memory = nullptr;
+  decltype(&fa4emu_encode_tensor_map) encode_tensor_map = nullptr;
   decltype(&fa4emu_launch) launch = nullptr;
   decltype(&fa4emu_report_summary) report_summary = nullptr;
   decltype(&fa4emu_report_item) report_item = nullptr;
@@ -74,7 +75,8 @@ class MachineLibrary {
            bind(&load, "fa4emu_load") && bind(&entry_name, "fa4emu_entry_name") &&
            bind(&entry_facts, "fa4emu_entry_facts") && bind(&variable, "fa4emu_variable") &&
            bind(&add_memory, "fa4emu_add_memory") && bind(&remove_memory, "fa4emu_remove_memory") &&
-           bind(&launch, "fa4emu_launch") && bind(&report_summary, "fa4emu_report_summary") &&
+           bind(&encode_tensor_map, "fa4emu_encode_tensor_map") && bind(&launch, "fa4emu_launch") &&
+           bind(&report_summary, "fa4emu_report_summary") &&
            bind(&report_item, "fa4emu_report_item") && bind(&report_unit, "fa4emu_report_unit") &&
            bind(&report_form, "fa4emu_report_form") &&
            bind(&report_destroy, "fa4emu_report_destroy");

@@ -141,7 +141,23 @@ TEST_F(Emu, RefusesBadSpecs) {
   expect_bad_spec(replaced("\"type\": \"u32\", \"value\": 200", "\"type\": \"u8\", \"value\": 256"),
                   "it must fit 8 bits");
   expect_bad_spec(replaced("\"buffer\": \"x\"", "\"buffer\": \"z\""), "which is not there");
-  expect_bad_spec(replaced("\"buffer\": \"x\"", "\"tensor_map\": {}"), "a tensor map");
+  const auto map = [&](const std::string& fields) {
+    return replaced("\"buffer\": \"x\"", "\"tensor_map\": {" + fields + "}");
+  };
+  expect_bad_spec(map(""), "tensor_map has no dtype");
+  expect_bad_spec(map(R"("dtype": "f8")"), "dtype is 'f8'; it must be one of u8, u16");
+  expect_bad_spec(map(R"("dtype": "f32", "sizes": [])"), "a list of 1 to 5 integers");
+  expect_bad_spec(map(R"("dtype": "f32", "sizes": [8, 4], "strides": [], "box": [4, 2])"),
+                  "tensor_map.strides is '[]'; it must be a list of 1 integers");
+  expect_bad_spec(map(R"("dtype": "f32", "sizes": [8], "strides": [], "box": [4])"),
+                  "names no buffer");
+  expect_bad_spec(
+      map(R"("dtype": "f32", "sizes": [8], "strides": [], "box": [4], "swizzle": "96B")"),
+      "swizzle is '96B'");
+  expect_bad_spec(map(R"("dtype": "f32", "sizes": [8], "strides": [], "box": [4], "buffer": "x")"),
+                  "lies over the one before it, which ends at 128");
+  expect_bad_spec(replaced("\"buffer\": \"x\"", R"("tensor_map": {}, "value": 1)"),
+                  "is a tensor map and has a value");
   expect_bad_spec(replaced("\"tensor\": \"y\"", "\"tensor\": \"w\""), "there is no tensor");
   expect_bad_spec(replaced("in.safetensors", "gone.safetensors"), "gone.safetensors");
   expect_bad_spec(replaced("[\"x\"]", "[\"q\"]"), "outputs names the buffer");

@@ -170,4 +170,34 @@ TEST_F(HostMachine, RefusesBadLaunches) {
   expect_refusal(launch([](Config& c) { c.grid[1] = 0; }), refused, "");
 }
 
+TEST_F(HostMachine, EncodesTensorMaps) {
+  const uint64_t sizes[] = {16, 4}, strides[] = {64};
+  const uint32_t box[] = {16, 2};
+  alignas(64) unsigned char bytes[128] = {};
+  fa4emu_tensor_map map = {};
+  map.struct_size = sizeof(map);
+  map.data_type = 7;
+  map.rank = 2;
+  map.address = reinterpret_cast<const void*>(uint64_t{1} << 20);
+  map.sizes = sizes;
+  map.strides = strides;
+  map.box = box;
+  ASSERT_EQ(fa4emu_encode_tensor_map(&map, bytes), FA4EMU_OK) << fa4emu_last_error();
+  EXPECT_NE(bytes[0], 0);
+  const fa4emu_status bad = FA4EMU_ERROR_INVALID_ARGUMENT, refused = FA4EMU_ERROR_REFUSED;
+  expect_refusal(fa4emu_encode_tensor_map(&map, nullptr), bad, "bytes is null");
+  expect_refusal(fa4emu_encode_tensor_map(nullptr, bytes), bad, "tensor is null");
+  map.swizzle = 2;
+  ASSERT_EQ(fa4emu_encode_tensor_map(&map, bytes), FA4EMU_OK) << fa4emu_last_error();
+  map.swizzle = 1;
+  expect_refusal(fa4emu_encode_tensor_map(&map, bytes), refused,
+                 "rows of 64 bytes; with a swizzle of 32");
+  map.strides = nullptr;
+  expect_refusal(fa4emu_encode_tensor_map(&map, bytes), bad, "tensor.strides is null");
+  map.rank = 7;
+  expect_refusal(fa4emu_encode_tensor_map(&map, bytes), refused, "the rank is 7");
+  map.struct_size = 4;
+  expect_refusal(fa4emu_encode_tensor_map(&map, bytes), bad, "struct_size is 4");
+}
+
 }  // namespace

@@ -44,6 +44,25 @@ MachineLibrary::Machine make_machine(const MachineLibrary& library, const EmuArg
   return {machine, {&library}};
 }
 
+void encode_tensor_maps(const MachineLibrary& library, LaunchSpec& spec, std::byte* params) {
+  for (const SpecParam& param : spec.params) {
+    if (!param.tensor_map) continue;
+    const SpecTensorMap& map = *param.tensor_map;
+    fa4emu_tensor_map given = {};
+    given.struct_size = sizeof(given);
+    given.data_type = map.data_type;
+    given.rank = static_cast<uint32_t>(map.sizes.size());
+    given.address = spec.find(param.buffer)->tensor.storage().data() + param.byte_offset;
+    given.sizes = map.sizes.data();
+    given.strides = map.strides.data();
+    given.box = map.box.data();
+    given.element_strides = map.element_strides.empty() ? nullptr : map.element_strides.data();
+    given.swizzle = map.swizzle;
+    given.fill = map.fill;
+    check_machine(library, library.encode_tensor_map(&given, params + param.offset));
+  }
+}
+
 MachineLibrary::Report launch(const MachineLibrary& library, fa4emu_machine* machine,
                               const std::string& ptx, LaunchSpec& spec) {
   fa4emu_launch_config config = {};
@@ -52,7 +71,8 @@ MachineLibrary::Report launch(const MachineLibrary& library, fa4emu_machine* mac
   fa4emu_entry facts = {};
   facts.struct_size = sizeof(facts);
   check_machine(library, library.entry_facts(machine, config.module, spec.entry.c_str(), &facts));
-  const std::vector<std::byte> params = param_bytes_of(spec, facts.param_bytes);
+  std::vector<std::byte> params = param_bytes_of(spec, facts.param_bytes);
+  encode_tensor_maps(library, spec, params.data());
   for (SpecBuffer& buffer : spec.buffers) {
     const std::span<std::byte> bytes = buffer.tensor.storage();
     if (buffer.tensor.num_bytes() == 0) continue;

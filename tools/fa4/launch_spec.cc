@@ -79,26 +79,36 @@ std::vector<std::byte> bytes_of_param(const std::string& type, const Json& value
       where, printable(type));
 }
 
+// The buffer that a parameter points into, and how far: of the parameter itself or of its tensor map.
+void read_buffer_reference(const Json& item, const std::string& where, SpecParam* param) {
+  if (!item.contains("buffer")) bad_input("{} names no buffer", where);
+  param->buffer = to_text(item["buffer"], where + ".buffer");
+  if (param->buffer.empty()) bad_input("{}.buffer is empty", where);
+  if (!item.contains("byte_offset")) return;
+  param->byte_offset = static_cast<int64_t>(
+      to_unsigned(item["byte_offset"], where + ".byte_offset", uint64_t{1} << 40));
+}
+
 SpecParam read_param(const Json& item, const std::string& where) {
-  if (item.is_object() && item.contains("tensor_map")) {
-    bad_input("{} is a tensor map, which is not served: the machine has no TMA yet", where);
-  }
-  check_members(item, where, {"offset", "type", "value", "buffer", "byte_offset"});
+  check_members(item, where, {"offset", "type", "value", "buffer", "byte_offset", "tensor_map"});
   constexpr uint64_t kMostParams = 32764;  // bytes of all parameters, of the newest GPUs
   SpecParam param;
   if (!item.contains("offset")) bad_input("{} has no offset", where);
   param.offset = to_unsigned(item["offset"], where + ".offset", kMostParams);
+  if (item.contains("tensor_map")) {
+    for (const char* other : {"type", "value", "buffer", "byte_offset"}) {
+      if (item.contains(other)) bad_input("{} is a tensor map and has a {}", where, other);
+    }
+    param.tensor_map = read_spec_tensor_map(item["tensor_map"], where + ".tensor_map");
+    read_buffer_reference(item["tensor_map"], where + ".tensor_map", &param);
+    return param;
+  }
   if (item.contains("buffer") == item.contains("value")) {
-    bad_input("{} must have either a value with its type or a buffer", where);
+    bad_input("{} must have either a value with its type, a buffer or a tensor_map", where);
   }
   if (item.contains("buffer")) {
     if (item.contains("type")) bad_input("{} is a buffer's address and has no type", where);
-    param.buffer = to_text(item["buffer"], where + ".buffer");
-    if (param.buffer.empty()) bad_input("{}.buffer is empty", where);
-    if (item.contains("byte_offset")) {
-      param.byte_offset = static_cast<int64_t>(
-          to_unsigned(item["byte_offset"], where + ".byte_offset", uint64_t{1} << 40));
-    }
+    read_buffer_reference(item, where, &param);
     return param;
   }
   if (item.contains("byte_offset")) bad_input("{} has a byte_offset but no buffer", where);
@@ -193,6 +203,7 @@ std::vector<std::byte> param_bytes_of(LaunchSpec& spec, uint32_t entry_bytes) {
                 param.offset, param.offset + param.size(), printable(spec.entry), entry_bytes);
     }
     std::byte* to = bytes.data() + param.offset;
+    if (param.tensor_map) continue;
     if (param.buffer.empty()) {
       std::copy(param.bytes.begin(), param.bytes.end(), to);
     } else {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,14 +18,25 @@ struct SpecBuffer {
   bool writable = true;
 };
 
-// Bytes of the parameters: those of a value, or the address of a buffer.
+// A tensor of a buffer as TMA copies it (fa4/emu.h, fa4emu_tensor_map).
+struct SpecTensorMap {
+  uint32_t data_type = 0, swizzle = 0, fill = 0;
+  std::vector<uint64_t> sizes, strides;
+  std::vector<uint32_t> box, element_strides;
+};
+
+// Bytes of the parameters: those of a value, the address of a buffer, or a tensor map of a buffer.
 struct SpecParam {
   uint64_t offset = 0;
   std::vector<std::byte> bytes;  // of a value
   std::string buffer;            // empty: a value
   int64_t byte_offset = 0;       // from the buffer's first byte
+  std::optional<SpecTensorMap> tensor_map;
 
-  uint64_t size() const { return buffer.empty() ? bytes.size() : sizeof(uint64_t); }
+  uint64_t size() const {
+    if (tensor_map) return 128;
+    return buffer.empty() ? bytes.size() : sizeof(uint64_t);
+  }
 };
 
 struct LaunchSpec {
@@ -42,7 +54,8 @@ struct LaunchSpec {
 // from its own folder.
 LaunchSpec read_launch_spec(const std::string& path);
 
-// The parameters as an entry of that many bytes takes them; bytes that none of them sets are 0.
+// The parameters as an entry of that many bytes takes them; bytes that none of them sets are 0, and so are those of tensor
+// maps, which the machine encodes.
 std::vector<std::byte> param_bytes_of(LaunchSpec& spec, uint32_t entry_bytes);
 
 }  // namespace fa4::cli

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "json.h"
+#include "launch_spec.h"
 #include "tensor.h"
 
 namespace fa4::cli {
@@ -22,6 +23,9 @@ uint32_t to_word(const Json& value, const std::string& where);
 std::string to_text(const Json& value, const std::string& where);
 bool to_flag(const Json& value, const std::string& where);
 double to_number(const Json& value, const std::string& where);
+
+// {"buffer", "dtype", "sizes", "strides", "box", …}: what `buffer` and `byte_offset` say is the parameter's.
+SpecTensorMap read_spec_tensor_map(const Json& item, const std::string& where);
 
 // {"file": …, "tensor": …} or {"fill": {…}}, with an optional "writable".
 Tensor read_spec_buffer(const Json& item, const std::string& where,
