@@ -74,6 +74,9 @@ std::span<const Form> warp_forms();     // shfl, vote, match, redux, activemask,
 std::span<const Form> barrier_forms();  // bar, barrier, mbarrier
 std::span<const Form> matrix_forms();   // mma, ldmatrix, stmatrix, movmatrix
 std::span<const Form> async_forms();    // cp.async
+std::span<const Form> bulk_forms();         // cp.async.bulk, cp.reduce.async.bulk
+std::span<const Form> tensor_copy_forms();  // cp.async.bulk.tensor
+std::span<const Form> tensor_map_forms();   // tensormap.replace
 
 // A row of all chapters; the index is Instr::form.
 const Form& form_at(uint16_t index);

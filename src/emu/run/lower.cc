@@ -67,6 +67,10 @@ FlowStep flow_of(const ptx::Instruction& text, const Scopes& scopes, uint32_t sc
 }
 
 bool has_global_atomics(const ptx::Instruction& text) {
+  const auto has = [&](std::string_view word) {
+    return std::find(text.modifiers.begin(), text.modifiers.end(), word) != text.modifiers.end();
+  };
+  if (text.opcode == "cp") return has("reduce") && has("global");
   if (text.opcode != "atom" && text.opcode != "red") return false;
   return std::find_if(text.modifiers.begin(), text.modifiers.end(), [](std::string_view word) {
            return word == "shared" || word == "shared::cta";
