@@ -12,7 +12,7 @@
 #include <map>
 #include <set>
 
-#include "emu/gemm.h"
+#include "emu/gemm_machine.h"
 #include "emu/portable.h"
 
 namespace fa4::emu::test {
@@ -156,6 +156,22 @@ void count_portable(Pass pass, size_t usual_step) {
     total += count_mutants(portable.entry(kernel), portable.ptx()[kernel], 80, run, usual_step);
   }
   expect_noticed(total);
+}
+
+// Two CTAs that share B walk over two tiles each, and the ring over its slots two and a half times.
+TEST(Mutants, OfTheHopperGemmAreNoticed) {
+  FA4_NEEDS_GEMM_COMPILER();
+  const fa4::test::GemmKernel& kernel = fa4::test::gemm_kernels()[1];
+  fa4::test::GemmProblem problem(256, 512, 320, 5);
+  const auto run = [&](const std::string& text, const MachineOptions& options) {
+    RunReport report = gemm_on_machine(kernel, text, problem, 1, options);
+    const auto* bytes = reinterpret_cast<const std::byte*>(problem.c.bits.data());
+    return PortableRun::Result{std::move(report.reports),
+                               report.finished,
+                               report.warp_instructions,
+                               {bytes, bytes + problem.c.bytes()}};
+  };
+  expect_noticed(count_mutants(kernel.spec.entry, fa4::test::gemm_ptx(kernel), 90, run, 8));
 }
 
 TEST(Mutants, OfThePortableForwardAreNoticed) { count_portable(Pass::Forward, 1); }
