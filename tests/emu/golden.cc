@@ -8,13 +8,7 @@
 namespace fa4::emu {
 namespace {
 
-struct Distribution {
-  const char* name;
-  std::array<uint32_t, 2> half, brain, c32, c16;  // least and largest exponent field
-  uint32_t zeros, specials, cancel;               // of 16
-};
-
-constexpr std::array<Distribution, kGoldenDistributions> kDistributions = {{
+constexpr std::array<GoldenDistribution, kGoldenDistributions> kDistributions = {{
     {"near", {13, 16}, {125, 128}, {124, 131}, {12, 18}, 0, 0, 0},
     {"wide", {1, 30}, {90, 160}, {100, 150}, {1, 30}, 1, 0, 0},
     {"cancel", {12, 17}, {122, 132}, {90, 120}, {1, 10}, 0, 0, 12},
@@ -70,46 +64,6 @@ uint32_t any_pair(uint64_t seed, uint32_t i, uint32_t mantissa_bits, uint32_t mi
   return result;
 }
 
-struct NumberFormat {
-  uint32_t width, mantissa_bits;
-};
-
-uint32_t number(uint32_t r, uint32_t choice, NumberFormat format,
-                const std::array<uint32_t, 2>& exponents, const Distribution& distribution) {
-  const uint32_t mantissa = (1u << format.mantissa_bits) - 1;
-  const uint32_t sign = 1u << (format.width - 1);
-  const uint32_t infinity = (sign - 1) & ~mantissa;
-  const uint32_t kind = choice & 15;
-  if (kind < distribution.zeros) return r & sign;
-  if (kind < distribution.zeros + distribution.specials && (choice >> 8 & 7) == 0) {
-    return (r & (sign | ((r & 2) == 0 ? 0 : mantissa))) | infinity;
-  }
-  const uint32_t exponent =
-      exponents[0] + (choice >> 4 & 0xfff) % (exponents[1] - exponents[0] + 1);
-  return (r & (sign | mantissa)) | exponent << format.mantissa_bits;
-}
-
-enum class Matrix : uint8_t { A, B, C };
-
-std::vector<uint32_t> pairs(uint64_t seed, size_t count, NumberFormat format,
-                            const std::array<uint32_t, 2>& exponents,
-                            const Distribution& distribution, Matrix matrix) {
-  std::vector<uint32_t> words(count);
-  for (size_t i = 0; i < count; ++i) {
-    const uint64_t r = golden_word(seed, i);
-    const auto half = [&](uint32_t at) {
-      return number(r >> at & 0xffff, r >> (32 + at) & 0xffff, format, exponents, distribution);
-    };
-    const uint32_t low = half(0);
-    uint32_t high = half(16);
-    if (matrix != Matrix::C && (golden_word(seed + 7, i) & 15) < distribution.cancel) {
-      high = low ^ (matrix == Matrix::A ? static_cast<uint32_t>(r >> 16 & 1) : 0x8000u);
-    }
-    words[i] = low | high << 16;
-  }
-  return words;
-}
-
 }  // namespace
 
 uint64_t golden_word(uint64_t seed, uint64_t i) { return mix(seed + (i + 1) * 0x9e3779b97f4a7c15); }
@@ -136,25 +90,61 @@ std::vector<uint32_t> golden_inputs(const std::string& generator, uint32_t plane
   return words;
 }
 
+uint32_t golden_number(uint32_t r, uint32_t choice, GoldenFormat format,
+                const std::array<uint32_t, 2>& exponents, const GoldenDistribution& distribution) {
+  const uint32_t mantissa = (1u << format.mantissa_bits) - 1;
+  const uint32_t sign = 1u << (format.width - 1);
+  const uint32_t infinity = (sign - 1) & ~mantissa;
+  const uint32_t kind = choice & 15;
+  if (kind < distribution.zeros) return r & sign;
+  if (kind < distribution.zeros + distribution.specials && (choice >> 8 & 7) == 0) {
+    return (r & (sign | ((r & 2) == 0 ? 0 : mantissa))) | infinity;
+  }
+  const uint32_t exponent =
+      exponents[0] + (choice >> 4 & 0xfff) % (exponents[1] - exponents[0] + 1);
+  return (r & (sign | mantissa)) | exponent << format.mantissa_bits;
+}
+
+std::vector<uint32_t> golden_pairs(uint64_t seed, size_t count, GoldenFormat format,
+                            const std::array<uint32_t, 2>& exponents,
+                            const GoldenDistribution& distribution, GoldenMatrix matrix) {
+  std::vector<uint32_t> words(count);
+  for (size_t i = 0; i < count; ++i) {
+    const uint64_t r = golden_word(seed, i);
+    const auto half = [&](uint32_t at) {
+      return golden_number(r >> at & 0xffff, r >> (32 + at) & 0xffff, format, exponents, distribution);
+    };
+    const uint32_t low = half(0);
+    uint32_t high = half(16);
+    if (matrix != GoldenMatrix::C && (golden_word(seed + 7, i) & 15) < distribution.cancel) {
+      high = low ^ (matrix == GoldenMatrix::A ? static_cast<uint32_t>(r >> 16 & 1) : 0x8000u);
+    }
+    words[i] = low | high << 16;
+  }
+  return words;
+}
+
+const GoldenDistribution& golden_way(size_t index) { return kDistributions[index]; }
+
 const char* golden_distribution(size_t index) { return kDistributions[index].name; }
 
 GoldenMatrices golden_matrices(const GoldenShape& shape, size_t distribution) {
-  const Distribution& way = kDistributions[distribution];
+  const GoldenDistribution& way = kDistributions[distribution];
   const uint64_t seed = 1000 * (distribution + 1);
   const auto num_a = static_cast<size_t>(shape.k / 4) * kGoldenProducts * 32;
-  const NumberFormat format = shape.brain ? NumberFormat{16, 7} : NumberFormat{16, 10};
+  const GoldenFormat format = shape.brain ? GoldenFormat{16, 7} : GoldenFormat{16, 10};
   const std::array<uint32_t, 2>& exponents = shape.brain ? way.brain : way.half;
   GoldenMatrices result;
-  result.a = pairs(seed + 1, num_a, format, exponents, way, Matrix::A);
-  result.b = pairs(seed + 2, num_a / 2, format, exponents, way, Matrix::B);
+  result.a = golden_pairs(seed + 1, num_a, format, exponents, way, GoldenMatrix::A);
+  result.b = golden_pairs(seed + 2, num_a / 2, format, exponents, way, GoldenMatrix::B);
   if (shape.half_accumulator) {
-    result.c = pairs(seed + 3, kGoldenProducts * 64, {16, 10}, way.c16, way, Matrix::C);
+    result.c = golden_pairs(seed + 3, kGoldenProducts * 64, {16, 10}, way.c16, way, GoldenMatrix::C);
     return result;
   }
   for (size_t i = 0; i < kGoldenProducts * 128; ++i) {
     const uint64_t r = golden_word(seed + 3, i);
     result.c.push_back(
-        number(static_cast<uint32_t>(r), static_cast<uint32_t>(r >> 32), {32, 23}, way.c32, way));
+        golden_number(static_cast<uint32_t>(r), static_cast<uint32_t>(r >> 32), {32, 23}, way.c32, way));
   }
   return result;
 }

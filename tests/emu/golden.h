@@ -22,6 +22,26 @@ uint64_t golden_hash(const uint32_t* values, size_t count);
 std::vector<uint32_t> golden_inputs(const std::string& generator, uint32_t planes);
 inline constexpr uint32_t kGoldenCount = 65536;
 
+struct GoldenFormat {
+  uint32_t width, mantissa_bits;
+};
+
+struct GoldenDistribution {
+  const char* name;
+  std::array<uint32_t, 2> half, brain, c32, c16;  // least and largest exponent field
+  uint32_t zeros, specials, cancel;               // of 16
+};
+
+enum class GoldenMatrix : uint8_t { A, B, C };
+
+// A number from random bits and a choice; and words of two of 16 bits, that cancel in A and B as the distribution says.
+uint32_t golden_number(uint32_t r, uint32_t choice, GoldenFormat format,
+                       const std::array<uint32_t, 2>& exponents,
+                       const GoldenDistribution& distribution);
+std::vector<uint32_t> golden_pairs(uint64_t seed, size_t count, GoldenFormat format,
+                                   const std::array<uint32_t, 2>& exponents,
+                                   const GoldenDistribution& distribution, GoldenMatrix matrix);
+
 struct GoldenShape {
   int k = 16;
   bool half_accumulator = false;
@@ -34,6 +54,7 @@ struct GoldenMatrices {
 };
 inline constexpr size_t kGoldenProducts = 256;
 inline constexpr size_t kGoldenDistributions = 9;
+const GoldenDistribution& golden_way(size_t index);
 const char* golden_distribution(size_t index);
 GoldenMatrices golden_matrices(const GoldenShape& shape, size_t distribution);
 

@@ -22,6 +22,9 @@ using ExecFn = Outcome (*)(Warp&, const Instr&);
 inline constexpr uint16_t kNoGuard = 0xffff;
 inline constexpr uint16_t kGuardNegated = 0x8000;
 
+// Flags: it names a register that some wgmma of the program uses (run/in_flight.h).
+inline constexpr uint16_t kTouchesWgmma = 1;
+
 struct Instr {
   ExecFn exec = nullptr;
   uint16_t form = 0;          // row of the instruction table
@@ -31,6 +34,7 @@ struct Instr {
   uint32_t extra =
       0;              // an immediate, an offset, a target, or the first of a list in Program::lists
   uint32_t line = 0;  // index into Program::lines
+  uint16_t flags = 0;
 };
 static_assert(sizeof(Instr) == 32);
 

@@ -200,6 +200,8 @@ std::span<const Form> memory_forms() {
       {"membar.{cta,gl,sys}", Unit::Barrier, Fidelity::Exact, decode_fence, 0, "9.7.13.4"},
       {"fence{.{sc,acq_rel}}.{cta,cluster,gpu,sys}", Unit::Barrier, Fidelity::Exact, decode_fence,
        0, "9.7.13.4"},
+      {"fence.proxy.async.{global,shared::cta,shared::cluster}", Unit::Barrier, Fidelity::Exact,
+       decode_fence, 90, "9.7.13.4"},
       {"createpolicy.fractional.{L2::evict_last,L2::evict_normal,L2::evict_first,L2::evict_unchanged}"
        "{.L2::evict_unchanged}.b64",
        Unit::Memory, Fidelity::Exact, decode_policy, 80, "9.7.9.18"},

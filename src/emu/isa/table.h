@@ -77,6 +77,7 @@ std::span<const Form> async_forms();    // cp.async
 std::span<const Form> bulk_forms();         // cp.async.bulk, cp.reduce.async.bulk
 std::span<const Form> tensor_copy_forms();  // cp.async.bulk.tensor
 std::span<const Form> tensor_map_forms();   // tensormap.replace
+std::span<const Form> wgmma_forms();
 
 // A row of all chapters; the index is Instr::form.
 const Form& form_at(uint16_t index);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "emu/isa/fragments.h"
 #include "emu/isa/tensor_rounding.h"
@@ -16,12 +17,29 @@ constexpr int kTensorZeroExponent = -133;
 struct TensorFormat {
   int mantissa_bits;
   int bias;
-  uint32_t infinity;
+  uint32_t infinity;  // what is above is NaN
   uint32_t sign;
+  bool has_infinity = true;  // else it is the largest number
 };
 constexpr TensorFormat kTensorF16 = {10, 15, 0x7c00, 0x8000};
 constexpr TensorFormat kTensorBF16 = {7, 127, 0x7f80, 0x8000};
+constexpr TensorFormat kTensorE4M3 = {3, 7, 0x7e, 0x80, false};
+constexpr TensorFormat kTensorE5M2 = {2, 15, 0x7c, 0x80};
 constexpr TensorFormat kTensorF32 = {23, 127, 0x7f800000, 0x80000000};
+
+const TensorFormat& tensor_format(TensorElement element) {
+  switch (element) {
+    case TensorElement::F16:
+      return kTensorF16;
+    case TensorElement::BF16:
+      return kTensorBF16;
+    case TensorElement::E4M3:
+      return kTensorE4M3;
+    case TensorElement::E5M2:
+      break;
+  }
+  return kTensorE5M2;
+}
 
 // significand * 2^(exponent - mantissa_bits); a denormal number has the exponent of the smallest normal one.
 struct TensorNumber {
@@ -36,7 +54,7 @@ TensorNumber tensor_number(uint32_t bits, const TensorFormat& format) {
   const uint32_t magnitude = bits & (format.sign - 1);
   TensorNumber number;
   number.negative = (bits & format.sign) != 0;
-  number.infinite = magnitude == format.infinity;
+  number.infinite = format.has_infinity && magnitude == format.infinity;
   number.nan = magnitude > format.infinity;
   if (magnitude == 0) return number;
   const int field = static_cast<int>(magnitude >> format.mantissa_bits);
@@ -67,53 +85,68 @@ struct TensorSpecials {
 
 // A term with `bits` fraction bits, cut toward zero to `fraction_bits` of them at 2^(exponent + distance).
 int64_t tensor_cut(int64_t term, int bits, int fraction_bits, int distance) {
-  if (distance > 62) return 0;
-  const int64_t magnitude = (term < 0 ? -term : term) << (fraction_bits - bits) >> distance;
+  const int shift = distance + bits - fraction_bits;
+  if (shift > 62) return 0;
+  const int64_t size = term < 0 ? -term : term;
+  const int64_t magnitude = shift > 0 ? size >> shift : size << -shift;
   return term < 0 ? -magnitude : magnitude;
 }
 
-uint32_t tensor_step(const TensorKind& kind, const uint16_t* a, const uint16_t* b, int terms,
+// A sum whose significand keeps so many bits behind its first.
+int64_t tensor_shorten(int64_t sum, int bits) {
+  const uint64_t magnitude = static_cast<uint64_t>(sum < 0 ? -sum : sum);
+  const int surplus = std::bit_width(magnitude) - 1 - bits;
+  if (surplus <= 0) return sum;
+  const auto cut = static_cast<int64_t>(magnitude >> surplus << surplus);
+  return sum < 0 ? -cut : cut;
+}
+
+}  // namespace
+
+uint32_t tensor_step(const TensorRules& rules, const uint16_t* a, const uint16_t* b, int terms,
                      uint32_t c_bits) {
-  const int fraction_bits = kind.model == TensorModel::Ampere ? 24 : 25;
-  const TensorFormat& format = kind.element == TensorElement::F16 ? kTensorF16 : kTensorBF16;
-  const TensorFormat& accumulator = kind.half_accumulator ? kTensorF16 : kTensorF32;
+  const TensorFormat& format_a = tensor_format(rules.a);
+  const TensorFormat& format_b = tensor_format(rules.b);
+  const TensorFormat& accumulator = rules.half_accumulator ? kTensorF16 : kTensorF32;
   const TensorNumber c = tensor_number(c_bits, accumulator);
   TensorSpecials specials;
   specials.add(c);
-  int64_t products[16];
-  int exponents[16];
+  int64_t products[kTensorMostTerms];
+  int exponents[kTensorMostTerms];
   int largest = c.exponent;
   for (int k = 0; k < terms; ++k) {
-    const TensorNumber x = tensor_number(a[k], format);
-    const TensorNumber y = tensor_number(b[k], format);
+    const TensorNumber x = tensor_number(a[k], format_a);
+    const TensorNumber y = tensor_number(b[k], format_b);
     specials.add(x, y);
     products[k] = x.significand * y.significand;
     exponents[k] = products[k] == 0 ? kTensorZeroExponent : x.exponent + y.exponent;
     largest = std::max(largest, exponents[k]);
   }
   if (specials.nan || (specials.plus && specials.minus)) {
-    return kind.half_accumulator ? kTensorNan16 : kTensorNan32;
+    return rules.half_accumulator ? kTensorNan16 : kTensorNan32;
   }
   if (specials.plus || specials.minus) {
     return accumulator.infinity | (specials.minus ? accumulator.sign : 0);
   }
-  int64_t sum =
-      tensor_cut(c.significand, accumulator.mantissa_bits, fraction_bits, largest - c.exponent);
+  int64_t sum = tensor_cut(c.significand, accumulator.mantissa_bits, rules.fraction_bits,
+                           largest - c.exponent);
+  const int bits = format_a.mantissa_bits + format_b.mantissa_bits;
   for (int k = 0; k < terms; ++k) {
-    sum += tensor_cut(products[k], 2 * format.mantissa_bits, fraction_bits, largest - exponents[k]);
+    sum += tensor_cut(products[k], bits, rules.fraction_bits, largest - exponents[k]);
   }
-  const int unit = largest - fraction_bits;
-  return kind.half_accumulator ? tensor_round16(sum, unit) : tensor_truncate32(sum, unit);
+  const int unit = largest - rules.fraction_bits;
+  if (rules.half_accumulator) return tensor_round16(sum, unit);
+  return tensor_truncate32(tensor_shorten(sum, rules.result_bits), unit);
 }
-
-}  // namespace
 
 void tensor_exact_plain(const TensorKind& kind, const TensorOperands& operands) {
   const auto half = [](const auto& rows, FragmentPlace place) {
     const uint32_t word = rows[static_cast<size_t>(place.reg)]->lane[place.lane];
     return static_cast<uint16_t>(place.half == 0 ? word : word >> 16);
   };
-  const int step = kind.model == TensorModel::Ampere ? 8 : 16;
+  const bool ampere = kind.model == TensorModel::Ampere;
+  const int step = ampere ? 8 : 16;
+  const TensorRules rules = {kind.element, kind.element, kind.half_accumulator, ampere ? 24 : 25};
   std::array<Row, 4> d{};
   for (int row = 0; row < 16; ++row) {
     for (int column = 0; column < 8; ++column) {
@@ -128,7 +161,7 @@ void tensor_exact_plain(const TensorKind& kind, const TensorOperands& operands) 
       uint32_t sum =
           kind.half_accumulator ? half(operands.c, place) : operands.c[reg]->lane[place.lane];
       for (int k = 0; k < kind.k; k += step) {
-        sum = tensor_step(kind, a.data() + k, b.data() + k, std::min(step, kind.k - k), sum);
+        sum = tensor_step(rules, a.data() + k, b.data() + k, std::min(step, kind.k - k), sum);
       }
       d[reg].lane[place.lane] |= sum << (16 * place.half);
     }

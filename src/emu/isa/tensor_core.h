@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a tensor core computes: D = A B + C of 16 x 8 x k, and how it rounds.
+// What a tensor core computes: D = A B + C of 16 x 8 x k, and how it rounds. wgmma's larger products, which round in
+// the same way, are in warpgroup_core.h.
 //
 // Exact models: every term is an exact product, or C. The terms of one step are cut toward zero to F fraction bits
 // of the largest exponent among them, and added as integers; the sum is cut toward zero to f32, or rounded to the
 // nearest f16, and +0 where it becomes zero. The exponent of a product is the sum of its factors' exponents, so that
 // its significand may lie anywhere below 4; denormal numbers have the exponent of the smallest normal one, and a zero
 // counts as 2^-133. NaN, inf - inf and inf * 0 give the canonical NaN.
-//   Hopper  F = 25, a step is all of k. Equal to an H200 bit for bit (tests/emu/golden).
+//   Hopper  F = 25, a step is all of k. Equal to an H200 bit for bit (tests/emu/golden). Elements of 8 bits (wgmma):
+//           F = 13, and an f32 keeps 13 fraction bits.
 //   Ampere  F = 24, a step is 8 terms of k, and the next begins with the rounded sum of the one before. By literature.
 #pragma once
 
@@ -18,7 +20,7 @@
 
 namespace fa4::emu::isa {
 
-enum class TensorElement : uint8_t { F16, BF16 };  // of A and B
+enum class TensorElement : uint8_t { F16, BF16, E4M3, E5M2 };  // of A and B
 enum class TensorModel : uint8_t { Fast, Ampere, Hopper };
 
 struct TensorKind {
@@ -49,6 +51,17 @@ std::vector<TensorFn> tensor_functions(const TensorKind& kind);
 // The exact models once more, plainly, one output after another: what the function above is tested against, and
 // what it leaves to this one (infinities, NaN, exponents that f32 cannot scale).
 void tensor_exact_plain(const TensorKind& kind, const TensorOperands& operands);
+
+// One step of an exact model.
+struct TensorRules {
+  TensorElement a = TensorElement::F16, b = TensorElement::F16;
+  bool half_accumulator = false;
+  int fraction_bits = 25;
+  int result_bits = 23;  // fraction bits of an f32 that are kept
+};
+inline constexpr int kTensorMostTerms = 32;
+uint32_t tensor_step(const TensorRules& rules, const uint16_t* a, const uint16_t* b, int terms,
+                     uint32_t c);
 
 // The model of an architecture. Ampere's (and Ada's) is from literature.
 TensorModel tensor_model(uint32_t arch, bool exact);

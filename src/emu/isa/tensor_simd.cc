@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensor cores with vectors of eight columns, compiled for the baseline and for AVX2. The exact form scales f32
+// Tensor cores, mma.sync's and wgmma's, with vectors of eight, compiled for the baseline and for AVX2. The exact form scales f32
 // products by a power of two for each output and converts them to integers, which cuts toward zero. Products
 // of 16-bit numbers are exact in f32 while their exponents allow; where they do not, and for infinities and NaN, the
 // plain form computes the tile.
 //
-// A vector holds the columns 0 2 4 6 1 3 5 7 of a row, as the registers of C do: half of it comes from each.
+// mma.sync: a vector holds the columns 0 2 4 6 1 3 5 7 of a row, as the registers of C do: half of it comes from each.
 #include <bit>
 #include <cstring>
 
 #include "emu/isa/tensor_core.h"
 #include "emu/isa/tensor_rounding.h"
+#include "emu/isa/warpgroup_core.h"
 
 #define FA4_EMU_INLINE [[gnu::always_inline]] inline
 #define FA4_EMU_LOW(v) __builtin_shufflevector(v, v, 0, 1, 2, 3)
@@ -56,7 +57,9 @@ struct TensorNumbers {
 }  // namespace fa4::emu::isa
 
 #define FA4_EMU_TARGET baseline
+#include "emu/isa/tensor_parts.h"
 #include "emu/isa/tensor_simd.h"
+#include "emu/isa/warpgroup_simd.h"
 #undef FA4_EMU_TARGET
 
 #if defined(__x86_64__)
@@ -67,7 +70,9 @@ struct TensorNumbers {
 #pragma GCC target("avx2")
 #endif
 #define FA4_EMU_TARGET avx2
+#include "emu/isa/tensor_parts.h"
 #include "emu/isa/tensor_simd.h"
+#include "emu/isa/warpgroup_simd.h"
 #undef FA4_EMU_TARGET
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -87,6 +92,19 @@ std::vector<TensorFn> tensor_functions(const TensorKind& kind) {
   return functions;
 }
 
+std::vector<WarpgroupFn> warpgroup_functions(const WarpgroupKind& kind) {
+  std::vector<WarpgroupFn> functions;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) functions.push_back(avx2::warpgroup_function(kind));
+#endif
+  functions.push_back(baseline::warpgroup_function(kind));
+  return functions;
+}
+
 TensorFn tensor_function(const TensorKind& kind) { return tensor_functions(kind).front(); }
+
+WarpgroupFn warpgroup_function(const WarpgroupKind& kind) {
+  return warpgroup_functions(kind).front();
+}
 
 }  // namespace fa4::emu::isa

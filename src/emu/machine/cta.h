@@ -49,6 +49,7 @@ struct Cta {
   Cluster* cluster = nullptr;
   uint32_t first_agent = 0;     // of its warps
   uint32_t free_registers = 0;  // of its pool: setmaxnreg
+  std::vector<WgmmaQueue> wgmma;  // by warpgroup; none until one is issued
   GlobalMemory* memory = nullptr;
   Reports* reports = nullptr;
   const Describer* describer = nullptr;

@@ -13,7 +13,7 @@
 namespace fa4::emu {
 namespace {
 
-const char* verb_of(Access access) { return access == Access::Read ? "read" : "write"; }
+const char* verb_of(Access access) { return access == Access::Read || access == Access::Look ? "read" : "write"; }
 
 std::byte* refused(Warp& warp, std::string_view code, std::string_view kind, Space space,
                    uint64_t address, int lane, uint32_t bytes, Access access,

@@ -9,6 +9,7 @@
 
 #include "emu/machine/async.h"
 #include "emu/machine/row.h"
+#include "emu/machine/wgmma_state.h"
 
 namespace fa4::emu {
 
@@ -74,6 +75,7 @@ struct Warp {
   std::array<uint32_t, kLanes> cp_groups{};    // cp.async groups that a lane has committed
   std::array<uint32_t, kLanes> bulk_groups{};  // bulk groups, likewise
   uint32_t wgmma_groups = 0;                   // that the warp has committed
+  WgmmaRegisters wgmma;                        // in use from its first wgmma or wgmma.fence on
   std::vector<Unwaited> unwaited;              // finished operations of its groups
   uint64_t num_divergences = 0;
   const GlobalRange* last_range = nullptr;  // of the last global access

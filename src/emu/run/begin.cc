@@ -52,6 +52,7 @@ void ClusterRun::begin_cta(Cta& cta, uint32_t rank) {
   cta.cluster = &cluster_;
   cta.first_agent = rank * num_warps;
   cta.free_registers = 0;
+  cta.wgmma.clear();
   cta.params = launch.params;
   cta.local_bytes = program_.local_bytes;
   cta.barriers = {};
@@ -99,6 +100,7 @@ void ClusterRun::begin_warp(Warp& warp, uint32_t first_thread) {
   warp.cp_groups = {};
   warp.bulk_groups = {};
   warp.wgmma_groups = 0;
+  warp.wgmma.reset(0);
   warp.unwaited.clear();
   warp.last_range = nullptr;
   warp.local.assign(size_t{program_.local_bytes} * kLanes, std::byte{kPoisonByte});

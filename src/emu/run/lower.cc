@@ -6,6 +6,7 @@
 #include "emu/isa/table.h"
 #include "emu/ptx/parser.h"
 #include "emu/run/flow.h"
+#include "emu/run/in_flight.h"
 #include "emu/run/machine.h"
 #include "emu/run/operands.h"
 #include "emu/run/program.h"
@@ -210,6 +211,7 @@ Program lower(const ptx::Module& module, const ptx::Function& function,
     program.global_atomics = program.global_atomics || has_global_atomics(text);
   }
   operands.finish();
+  mark_wgmma_registers(&program);
   return program;
 }
 

@@ -60,9 +60,11 @@ void Operands::begin(const ptx::Instruction* text, uint32_t scope, uint32_t join
   text_ = text;
   scope_ = scope;
   join_ = join;
+  program_->first_uses.push_back(static_cast<uint32_t>(program_->uses.size()));
 }
 
 void Operands::finish() {
+  program_->first_uses.push_back(static_cast<uint32_t>(program_->uses.size()));
   program_->num_rows = num_rows_;
   program_->num_predicates = scopes_->num_predicates();
   program_->local_bytes = (scopes_->local_bytes() + 15) / 16 * 16;
@@ -136,6 +138,13 @@ uint16_t Operands::symbol_row(const Symbol& symbol, int64_t offset, isa::Type ty
   return constant_row(static_cast<uint32_t>(address), symbol.space == Space::Shared);
 }
 
+void Operands::note_use(const Register& found, uint32_t bits, bool is_written) {
+  const bool is_predicate = found.type == isa::Type::Pred;
+  const uint32_t count = is_predicate ? 1 : (bits + 31) / 32;
+  program_->uses.push_back({found.row, static_cast<uint8_t>(count), static_cast<uint8_t>(bits),
+                            is_predicate, is_written});
+}
+
 Register Operands::register_of(const ptx::Operand& operand) {
   const std::optional<Register> found = scopes_->find_register(scope_, operand.name);
   if (operand.kind != Kind::Name || !found) {
@@ -162,6 +171,7 @@ uint16_t Operands::row_in(const ptx::Operand& operand, isa::Type type) {
       refuse(fmt::format("{} has {} bits; {} are read", operand.name, isa::bits_of(found->type),
                          bits));
     }
+    note_use(*found, bits, false);
     return found->row;
   }
   if (const std::optional<uint16_t> special = special_row(operand.name, bits == 64))
@@ -181,6 +191,7 @@ uint16_t Operands::row_out(const ptx::Operand& operand, isa::Type type) {
   if (has < bits || (has > 32 && bits <= 32)) {
     refuse(fmt::format("{} has {} bits; {} are written", operand.name, has, bits));
   }
+  note_use(found, bits, true);
   return found.row;
 }
 
@@ -190,7 +201,9 @@ isa::Predicate Operands::predicate_in(const ptx::Operand& operand) {
     inner.negated = !inner.negated;
     return inner;
   }
-  return {predicate_out(operand), false};
+  const uint16_t index = predicate_of(operand);
+  if (operand.kind != Kind::Sink) note_use({isa::Type::Pred, index}, 1, false);
+  return {index, false};
 }
 
 bool Operands::is_predicate(const ptx::Operand& operand) const {
@@ -199,18 +212,24 @@ bool Operands::is_predicate(const ptx::Operand& operand) const {
   return found && found->type == isa::Type::Pred;
 }
 
-uint16_t Operands::predicate_out(const ptx::Operand& operand) {
+uint16_t Operands::predicate_of(const ptx::Operand& operand) {
   if (operand.kind == Kind::Sink) return 0;
   const Register found = register_of(operand);
   if (found.type != isa::Type::Pred) refuse(fmt::format("{} is no predicate", operand.name));
   return found.row;
 }
 
+uint16_t Operands::predicate_out(const ptx::Operand& operand) {
+  const uint16_t index = predicate_of(operand);
+  if (operand.kind != Kind::Sink) note_use({isa::Type::Pred, index}, 1, true);
+  return index;
+}
+
 uint16_t Operands::guard() {
   ptx::Operand operand;
   operand.kind = Kind::Name;
   operand.name = text_->guard;
-  return predicate_out(operand);
+  return predicate_in(operand).index;
 }
 
 isa::Address Operands::address(const ptx::Operand& operand) {
@@ -227,6 +246,7 @@ isa::Address Operands::address(const ptx::Operand& operand) {
   if (const std::optional<Register> found = scopes_->find_register(scope_, base.name)) {
     const uint32_t bits = isa::bits_of(found->type);
     if (bits != 32 && bits != 64) refuse("an address has 32 or 64 bits");
+    note_use(*found, bits, false);
     return {found->row, bits == 64, offset_of(base.offset)};
   }
   const Symbol* symbol = scopes_->find_symbol(scope_, base.name);

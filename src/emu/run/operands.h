@@ -88,6 +88,8 @@ class Operands final : public isa::Decoder {
   std::optional<uint16_t> special_row(std::string_view name, bool wide);
   uint16_t symbol_row(const Symbol& symbol, int64_t offset, isa::Type type);
   Register register_of(const ptx::Operand& operand);
+  uint16_t predicate_of(const ptx::Operand& operand);
+  void note_use(const Register& found, uint32_t bits, bool is_written);
 
   LoweringOptions options_;
   Scopes* scopes_;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,6 +64,16 @@ struct ConstantRow {
   bool shared_address;  // the rank of the CTA is added
 };
 
+// A register that an instruction names: `count` rows from `first` on, or one predicate. Constants, special
+// registers and `_` are none. The same register may stand there more than once, read and written.
+struct RegisterUse {
+  uint16_t first;
+  uint8_t count;
+  uint8_t bits;  // of the value: 16 of a packed half in 32
+  bool is_predicate;
+  bool is_written;  // by a guarded instruction only in the lanes that its guard lets
+};
+
 struct Program : Describer {
   std::string entry;
   std::vector<Instr> code;
@@ -83,6 +94,13 @@ struct Program : Describer {
   bool explicit_cluster = false;               // .explicitcluster: launched with clusters only
   bool blocks_are_clusters = false;            // .blocksareclusters
   bool global_atomics = false;                 // its CTAs run in order, on one thread of the host
+  std::vector<RegisterUse> uses;     // of all instructions, in the order of the code
+  std::vector<uint32_t> first_uses;  // of each instruction; one more for the end
+
+  // What an instruction reads and writes: its operands, the base of its address, its guard.
+  std::span<const RegisterUse> uses_of(size_t pc) const {
+    return std::span(uses).subspan(first_uses[pc], first_uses[pc + 1] - first_uses[pc]);
+  }
 
   std::string site(const Instr& instr) const override;
 };

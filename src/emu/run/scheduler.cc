@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "emu/isa/table.h"
+#include "emu/run/in_flight.h"
 
 namespace fa4::emu {
 namespace {
@@ -283,6 +284,7 @@ void ClusterRun::run_split(Warp& warp, size_t at) {
     warp.active = active;
     warp.current = &instr;
     ++warp.retired;
+    if (instr.flags != 0) touch_registers(warp, program_.uses_of(split->pc));
     const Outcome outcome = instr.exec(warp, instr);
     if (outcome == Outcome::Next) {
       ++counts_[instr.form];

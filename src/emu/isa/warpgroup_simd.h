@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+// The vector form of a warpgroup's product; included as tensor_simd.h is. A vector holds eight lanes of a register of
+// D: of two rows the four columns 0 2 4 6, or 1 3 5 7, of eight. So A is spread, each number four times, and B's four
+// numbers serve both halves.
+
+namespace fa4::emu::isa {
+namespace {
+namespace FA4_EMU_TARGET {
+
+template <int kK>
+struct WarpgroupNumbers {
+  alignas(32) float a[kK][16][4];  // of one warp: k, row
+  alignas(32) int32_t a_exponent[kK][16][4];
+  alignas(32) float b[kWarpgroupMostColumns / 8][kK][8];  // eight columns, k
+  alignas(32) int32_t b_exponent[kWarpgroupMostColumns / 8][kK][8];
+};
+
+// Largest biased exponents; 255: infinity or NaN, of any format.
+struct WarpgroupRange {
+  Int8 a = Int8{};
+  Int8 b[kWarpgroupMostColumns / 8];
+};
+
+constexpr int warpgroup_bias(TensorElement element) {
+  return element == TensorElement::E4M3 ? 7 : element == TensorElement::BF16 ? 127 : 15;
+}
+
+constexpr bool warpgroup_narrow(TensorElement element) {
+  return element == TensorElement::E4M3 || element == TensorElement::E5M2;
+}
+
+// Elements `kPart` of eight words of 8-bit numbers, as f16: e5m2 is its upper byte; e4m3 has another bias, and is NaN
+// where all bits are set.
+template <TensorElement kElement, int kPart, bool kExponents>
+FA4_EMU_INLINE void warpgroup_bytes(const Int8& words, Float8& floats, Int8& exponents,
+                                    Int8& most) {
+  constexpr bool kWide = kElement == TensorElement::E5M2;
+  const Int8 byte = (words >> (8 * kPart)) & 0xff;
+  const Int8 magnitude = byte & 0x7f;
+  const Int8 half = kWide ? byte << 8 : magnitude << 7 | (byte & 0x80) << 8;
+  tensor_floats<TensorElement::F16, false>(half, floats);
+  if constexpr (!kWide) floats *= 256.0f;
+  if constexpr (kExponents) {
+    const Int8 field = magnitude >> (kWide ? 2 : 3);
+    const Int8 one = Int8{} + 1;
+    const Int8 zero = magnitude == 0;
+    exponents = zero ? Int8{} + kTensorNone : (field > one ? field : one);
+    const Int8 special = (magnitude > (kWide ? 0x7b : 0x7e)) & 255;
+    most = most > special ? most : special;
+  } else if constexpr (kWide) {
+    tensor_restore_specials(floats);
+  } else {
+    const Int8 nan = (magnitude == 0x7f) & 0x7fffffff;
+    floats = reinterpret_cast<Float8>(reinterpret_cast<Int8>(floats) | nan);
+  }
+}
+
+// Elements `kPart` of eight words, with their exponents if they are asked for.
+template <TensorElement kElement, int kPart, bool kExponents>
+FA4_EMU_INLINE void warpgroup_load(const Int8& words, Float8& floats, Int8& exponents,
+                                   Int8& most) {
+  if constexpr (warpgroup_narrow(kElement)) {
+    warpgroup_bytes<kElement, kPart, kExponents>(words, floats, exponents, most);
+  } else {
+    tensor_floats<kElement, kPart == 1>(words, floats);
+    if constexpr (kExponents) {
+      TensorRange range;
+      tensor_exponents<kElement, kPart == 1>(words, floats, exponents, range);
+      if constexpr (kElement == TensorElement::F16) range.most |= (range.most > 30) & 255;
+      most = most > range.most ? most : range.most;
+    } else if constexpr (kElement == TensorElement::F16) {
+      tensor_restore_specials(floats);
+    }
+  }
+}
+
+template <TensorElement kElement, int kPart, bool kExponents, int kK>
+FA4_EMU_INLINE void warpgroup_spread_a(const Int8& words, const Int8& sign, size_t m, size_t row,
+                                       WarpgroupNumbers<kK>& numbers, Int8& most) {
+  Float8 floats;
+  Int8 exponents;
+  warpgroup_load<kElement, kPart, kExponents>(words, floats, exponents, most);
+  floats = reinterpret_cast<Float8>(reinterpret_cast<Int8>(floats) ^ sign);
+  const size_t k = kK / 8 * m + kPart;
+  for (size_t i = 0; i < 8; ++i) {
+    const Float4 four = Float4{} + floats[i];
+    std::memcpy(numbers.a[k][row + i], &four, sizeof four);
+    if constexpr (kExponents) {
+      const Int4 same = Int4{} + exponents[i];
+      std::memcpy(numbers.a_exponent[k][row + i], &same, sizeof same);
+    }
+  }
+}
+
+template <TensorElement kElement, bool kExponents, int kK>
+FA4_EMU_INLINE void warpgroup_load_a(const WarpgroupProduct& product, size_t warp,
+                                     WarpgroupNumbers<kK>& numbers, Int8& most) {
+  const Int8 sign = Int8{} + static_cast<int32_t>(product.negate ? 0x80000000 : 0);
+  most = Int8{};
+  for (size_t m = 0; m < 8; ++m) {
+    for (size_t row = 0; row < 16; row += 8) {
+      Int8 words;
+      std::memcpy(&words, &product.a->word[warp][m][row], sizeof words);
+      warpgroup_spread_a<kElement, 0, kExponents>(words, sign, m, row, numbers, most);
+      warpgroup_spread_a<kElement, 1, kExponents>(words, sign, m, row, numbers, most);
+      if constexpr (warpgroup_narrow(kElement)) {
+        warpgroup_spread_a<kElement, 2, kExponents>(words, sign, m, row, numbers, most);
+        warpgroup_spread_a<kElement, 3, kExponents>(words, sign, m, row, numbers, most);
+      }
+    }
+  }
+}
+
+template <TensorElement kElement, int kPart, bool kExponents, int kK>
+FA4_EMU_INLINE void warpgroup_store_b(const Int8& words, size_t eight, size_t m,
+                                      WarpgroupNumbers<kK>& numbers, Int8& most) {
+  Float8 floats;
+  Int8 exponents;
+  warpgroup_load<kElement, kPart, kExponents>(words, floats, exponents, most);
+  const size_t k = kK / 8 * m + kPart;
+  std::memcpy(numbers.b[eight][k], &floats, sizeof floats);
+  if constexpr (kExponents) std::memcpy(numbers.b_exponent[eight][k], &exponents, sizeof exponents);
+}
+
+template <TensorElement kElement, bool kExponents, int kK>
+FA4_EMU_INLINE void warpgroup_load_b(const WarpgroupProduct& product, WarpgroupNumbers<kK>& numbers,
+                                     WarpgroupRange& range) {
+  for (size_t eight = 0; eight < product.n / 8; ++eight) {
+    Int8 most = {};
+    for (size_t m = 0; m < 8; ++m) {
+      Int8 words;
+      std::memcpy(&words, &product.b->word[eight][m], sizeof words);
+      warpgroup_store_b<kElement, 0, kExponents>(words, eight, m, numbers, most);
+      warpgroup_store_b<kElement, 1, kExponents>(words, eight, m, numbers, most);
+      if constexpr (warpgroup_narrow(kElement)) {
+        warpgroup_store_b<kElement, 2, kExponents>(words, eight, m, numbers, most);
+        warpgroup_store_b<kElement, 3, kExponents>(words, eight, m, numbers, most);
+      }
+    }
+    range.b[eight] = most;
+  }
+}
+
+// Eight lanes of C from `lane` on, rows of the half `rows8`: the even columns, and the odd ones.
+template <bool kHalf>
+FA4_EMU_INLINE void warpgroup_load_c(Row* const* d, bool accumulate, size_t rows8, size_t lane,
+                                     Float8& even, Float8& odd) {
+  if (!accumulate) {
+    even = odd = Float8{};
+  } else if constexpr (kHalf) {
+    Int8 words;
+    std::memcpy(&words, &d[rows8]->lane[lane], sizeof words);
+    tensor_floats<TensorElement::F16, false>(words, even);
+    tensor_floats<TensorElement::F16, true>(words, odd);
+    tensor_restore_specials(even);
+    tensor_restore_specials(odd);
+  } else {
+    std::memcpy(&even, &d[2 * rows8]->lane[lane], sizeof even);
+    std::memcpy(&odd, &d[2 * rows8 + 1]->lane[lane], sizeof odd);
+  }
+}
+
+// Where kHalf, the numbers are those of f16.
+template <bool kHalf>
+FA4_EMU_INLINE void warpgroup_store_d(Row* const* d, size_t rows8, size_t lane, const Float8& even,
+                                      const Float8& odd) {
+  if constexpr (kHalf) {
+    Int8 low, high;
+    tensor_half_bits(even, low);
+    tensor_half_bits(odd, high);
+    const Int8 words = low | high << 16;
+    std::memcpy(&d[rows8]->lane[lane], &words, sizeof words);
+  } else {
+    const Int8 canonical = Int8{} + static_cast<int32_t>(kTensorNan32);
+    const Int8 low = reinterpret_cast<Int8>(even), high = reinterpret_cast<Int8>(odd);
+    const Int8 even_bits = (low & 0x7fffffff) > 0x7f800000 ? canonical : low;
+    const Int8 odd_bits = (high & 0x7fffffff) > 0x7f800000 ? canonical : high;
+    std::memcpy(&d[2 * rows8]->lane[lane], &even_bits, sizeof even_bits);
+    std::memcpy(&d[2 * rows8 + 1]->lane[lane], &odd_bits, sizeof odd_bits);
+  }
+}
+
+FA4_EMU_INLINE void warpgroup_twice(const float* four, Float8& both) {
+  Float4 half;
+  std::memcpy(&half, four, sizeof half);
+  both = FA4_EMU_JOIN(half, half);
+}
+FA4_EMU_INLINE void warpgroup_twice(const int32_t* four, Int8& both) {
+  Int4 half;
+  std::memcpy(&half, four, sizeof half);
+  both = FA4_EMU_JOIN(half, half);
+}
+
+// In f32, k after k: sixteen rows of eight columns.
+template <bool kHalf, int kK>
+FA4_EMU_INLINE void warpgroup_tile_fast(const WarpgroupNumbers<kK>& numbers, size_t eight,
+                                        Row* const* d, bool accumulate) {
+  for (size_t rows8 = 0; rows8 < 2; ++rows8) {
+    Float8 even[4], odd[4];
+    for (size_t j = 0; j < 4; ++j) {
+      warpgroup_load_c<kHalf>(d, accumulate, rows8, 8 * j, even[j], odd[j]);
+    }
+    for (size_t k = 0; k < kK; ++k) {
+      Float8 b_even, b_odd;
+      warpgroup_twice(numbers.b[eight][k], b_even);
+      warpgroup_twice(numbers.b[eight][k] + 4, b_odd);
+#pragma GCC unroll 4
+      for (size_t j = 0; j < 4; ++j) {
+        Float8 a;
+        std::memcpy(&a, numbers.a[k][8 * rows8 + 2 * j], sizeof a);
+        even[j] += a * b_even;
+        odd[j] += a * b_odd;
+      }
+    }
+    for (size_t j = 0; j < 4; ++j) {
+      if constexpr (kHalf) {
+        Float4 parts[4];
+        tensor_round_half(__builtin_convertvector(FA4_EMU_LOW(even[j]), Double4), parts[0]);
+        tensor_round_half(__builtin_convertvector(FA4_EMU_HIGH(even[j]), Double4), parts[1]);
+        tensor_round_half(__builtin_convertvector(FA4_EMU_LOW(odd[j]), Double4), parts[2]);
+        tensor_round_half(__builtin_convertvector(FA4_EMU_HIGH(odd[j]), Double4), parts[3]);
+        even[j] = FA4_EMU_JOIN(parts[0], parts[1]);
+        odd[j] = FA4_EMU_JOIN(parts[2], parts[3]);
+      }
+      warpgroup_store_d<kHalf>(d, rows8, 8 * j, even[j], odd[j]);
+    }
+  }
+}
+
+// What C's exponents begin the comparison with; biased as products are.
+template <bool kHalf, int kBias>
+FA4_EMU_INLINE void warpgroup_exponents_of_c(const Float8& c, Int8& largest, Int8& bad) {
+  // A denormal f16 has the exponent of the smallest normal one, though as an f32 it is normal.
+  const Int8 smallest = Int8{} + (kHalf ? -14 : -126);
+  const Int8 bits = reinterpret_cast<Int8>(c) & 0x7fffffff;
+  const Int8 field = (bits >> 23) - 127;
+  bad |= field > kTensorMost;
+  largest = bits == 0 ? Int8{} + kTensorNone : (field > smallest ? field : smallest) + kBias;
+}
+
+template <int kBias, int kFraction>
+FA4_EMU_INLINE void warpgroup_scale(const Int8& largest, Float8& scale, Float8& unit, Int8& bad) {
+  const Int8 least = Int8{} + (kTensorLeast + kBias);
+  bad |= (largest < least) & (largest > kTensorNone / 2);
+  const Int8 field = 127 + kFraction + kBias - (largest > least ? largest : least);
+  scale = reinterpret_cast<Float8>(field << 23);
+  unit = reinterpret_cast<Float8>((254 - field) << 23);
+}
+
+template <bool kHalf, bool kNarrow>
+FA4_EMU_INLINE void warpgroup_round(const Int8& sum, const Int8& more, const Float8& unit,
+                                    Float8& rounded) {
+  if constexpr (kNarrow && !kHalf) {
+    // Below 2^24, so that f32 holds it.
+    const Int8 bits = reinterpret_cast<Int8>(__builtin_convertvector(sum, Float8)) & ~0x3ff;
+    rounded = reinterpret_cast<Float8>(bits) * unit;
+  } else {
+    Float4 low, high;
+    tensor_round<kHalf>(FA4_EMU_LOW(sum), FA4_EMU_LOW(more), FA4_EMU_LOW(unit), low);
+    tensor_round<kHalf>(FA4_EMU_HIGH(sum), FA4_EMU_HIGH(more), FA4_EMU_HIGH(unit), high);
+    rounded = FA4_EMU_JOIN(low, high);
+  }
+}
+
+// False: the plain form must do it, and D is as it was.
+template <TensorElement kA, TensorElement kB, bool kHalf, int kK>
+FA4_EMU_INLINE bool warpgroup_tile_exact(const WarpgroupNumbers<kK>& numbers, size_t eight,
+                                         Row* const* d, bool accumulate) {
+  constexpr bool kNarrow = warpgroup_narrow(kA);
+  constexpr int kBias = warpgroup_bias(kA) + warpgroup_bias(kB);
+  constexpr int kFraction = kNarrow ? 13 : 25;
+  Float8 even[2][4], odd[2][4];
+  Int8 bad = {};
+  for (size_t rows8 = 0; rows8 < 2; ++rows8) {
+    for (size_t j = 0; j < 4; ++j) {
+      const size_t row = 8 * rows8 + 2 * j;
+      Float8 c[2];
+      Int8 largest[2];
+      warpgroup_load_c<kHalf>(d, accumulate, rows8, 8 * j, c[0], c[1]);
+      warpgroup_exponents_of_c<kHalf, kBias>(c[0], largest[0], bad);
+      warpgroup_exponents_of_c<kHalf, kBias>(c[1], largest[1], bad);
+#pragma GCC unroll 4
+      for (size_t k = 0; k < kK; ++k) {
+        Int8 a, b_even, b_odd;
+        std::memcpy(&a, numbers.a_exponent[k][row], sizeof a);
+        warpgroup_twice(numbers.b_exponent[eight][k], b_even);
+        warpgroup_twice(numbers.b_exponent[eight][k] + 4, b_odd);
+        const Int8 first = a + b_even, second = a + b_odd;
+        largest[0] = largest[0] > first ? largest[0] : first;
+        largest[1] = largest[1] > second ? largest[1] : second;
+      }
+      Float8 scale[2], unit[2];
+      warpgroup_scale<kBias, kFraction>(largest[0], scale[0], unit[0], bad);
+      warpgroup_scale<kBias, kFraction>(largest[1], scale[1], unit[1], bad);
+      // Eight terms of 25 fraction bits lie below 2^30, and with C they fit; 32 of 13 do too.
+      Int8 sums[2] = {__builtin_convertvector(c[0] * scale[0], Int8),
+                      __builtin_convertvector(c[1] * scale[1], Int8)};
+      Int8 firsts[2] = {Int8{}, Int8{}};
+      for (size_t part = 0; part < (kNarrow ? 1 : 2); ++part) {
+#pragma GCC unroll 4
+        for (size_t i = 0; i < (kNarrow ? kK : 8); ++i) {
+          const size_t k = 8 * part + i;
+          Float8 a, b_even, b_odd;
+          std::memcpy(&a, numbers.a[k][row], sizeof a);
+          warpgroup_twice(numbers.b[eight][k], b_even);
+          warpgroup_twice(numbers.b[eight][k] + 4, b_odd);
+          sums[0] += __builtin_convertvector(a * b_even * scale[0], Int8);
+          sums[1] += __builtin_convertvector(a * b_odd * scale[1], Int8);
+        }
+        if (!kNarrow && part == 0) {
+          firsts[0] = sums[0];
+          firsts[1] = sums[1];
+          sums[0] = sums[1] = Int8{};
+        }
+      }
+      warpgroup_round<kHalf, kNarrow>(sums[0], firsts[0], unit[0], even[rows8][j]);
+      warpgroup_round<kHalf, kNarrow>(sums[1], firsts[1], unit[1], odd[rows8][j]);
+    }
+  }
+  if (tensor_any(bad)) return false;
+  for (size_t rows8 = 0; rows8 < 2; ++rows8) {
+    for (size_t j = 0; j < 4; ++j) {
+      warpgroup_store_d<kHalf>(d, rows8, 8 * j, even[rows8][j], odd[rows8][j]);
+    }
+  }
+  return true;
+}
+
+// Whether f32 holds the products: no infinity, no NaN, and nothing from 2^127 on.
+template <TensorElement kElement>
+FA4_EMU_INLINE bool warpgroup_serves(const Int8& a, const Int8& b) {
+  if (tensor_any((a > 254) | (b > 254))) return false;
+  if constexpr (kElement != TensorElement::BF16) return true;
+  int32_t most_a = 0, most_b = 0;
+  for (int i = 0; i < 8; ++i) {
+    most_a = a[i] > most_a ? a[i] : most_a;
+    most_b = b[i] > most_b ? b[i] : most_b;
+  }
+  return most_a + most_b <= 254 + kTensorMost;
+}
+
+template <TensorElement kA, TensorElement kB, bool kHalf, bool kExact>
+void warpgroup_product(const WarpgroupProduct& product) {
+  constexpr int kK = warpgroup_narrow(kA) ? 32 : 16;
+  WarpgroupNumbers<kK> numbers;
+  WarpgroupRange range;
+  warpgroup_load_b<kB, kExact>(product, numbers, range);
+  for (size_t warp = 0; warp < 4; ++warp) {
+    warpgroup_load_a<kA, kExact>(product, warp, numbers, range.a);
+    for (size_t eight = 0; eight < product.n / 8; ++eight) {
+      Row* const* d = product.d[warp] + (kHalf ? 2 : 4) * eight;
+      if constexpr (!kExact) {
+        warpgroup_tile_fast<kHalf>(numbers, eight, d, product.accumulate);
+      } else if (!warpgroup_serves<kA>(range.a, range.b[eight]) ||
+                 !warpgroup_tile_exact<kA, kB, kHalf>(numbers, eight, d, product.accumulate)) {
+        warpgroup_tile_plain(product, static_cast<uint32_t>(warp), static_cast<uint32_t>(eight));
+      }
+    }
+  }
+}
+
+template <TensorElement kA, TensorElement kB>
+WarpgroupFn warpgroup_pick(const WarpgroupKind& kind) {
+  if (kind.half_accumulator) {
+    return kind.exact ? warpgroup_product<kA, kB, true, true>
+                      : warpgroup_product<kA, kB, true, false>;
+  }
+  return kind.exact ? warpgroup_product<kA, kB, false, true>
+                    : warpgroup_product<kA, kB, false, false>;
+}
+
+WarpgroupFn warpgroup_function(const WarpgroupKind& kind) {
+  switch (kind.a) {
+    case TensorElement::F16:
+      return warpgroup_pick<TensorElement::F16, TensorElement::F16>(kind);
+    case TensorElement::BF16:
+      return warpgroup_pick<TensorElement::BF16, TensorElement::BF16>(kind);
+    case TensorElement::E4M3:
+      return kind.b == TensorElement::E4M3
+                 ? warpgroup_pick<TensorElement::E4M3, TensorElement::E4M3>(kind)
+                 : warpgroup_pick<TensorElement::E4M3, TensorElement::E5M2>(kind);
+    case TensorElement::E5M2:
+      break;
+  }
+  return kind.b == TensorElement::E4M3
+             ? warpgroup_pick<TensorElement::E5M2, TensorElement::E4M3>(kind)
+             : warpgroup_pick<TensorElement::E5M2, TensorElement::E5M2>(kind);
+}
+
+}  // namespace FA4_EMU_TARGET
+}  // namespace
+}  // namespace fa4::emu::isa
