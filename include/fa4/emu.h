@@ -79,16 +79,41 @@ typedef struct fa4emu_entry {
   uint32_t threads[3];          /* .reqntid; 0: not said */
 } fa4emu_entry;
 
+/* What a kernel calls its warps and its shared memory: reports use these names. */
+typedef struct fa4emu_warp_label {
+  uint32_t first, last; /* warps of a CTA */
+  const char* name;     /* "Load" */
+} fa4emu_warp_label;
+
+typedef struct fa4emu_shared_label {
+  const char* name;  /* "full" */
+  uint32_t offset;   /* bytes from the start of the dynamic shared memory */
+  uint32_t bytes;    /* of one element */
+  uint32_t count;    /* elements: "full[2]" is the third */
+  uint32_t reserved; /* 0 */
+} fa4emu_shared_label;
+
+typedef struct fa4emu_labels {
+  size_t struct_size;
+  const fa4emu_warp_label* warps;
+  size_t num_warps;
+  const fa4emu_shared_label* shared;
+  size_t num_shared;
+} fa4emu_labels;
+
 typedef struct fa4emu_launch_config {
   size_t struct_size;
   uint64_t module;
   const char* entry;
   uint32_t grid[3];
   uint32_t block[3];
-  uint32_t cluster[3]; /* 1, 1, 1: none */
+  uint32_t cluster[3]; /* 1, 1, 1: what the kernel says (.reqnctapercluster), or none */
   uint32_t dynamic_shared_bytes;
   const void* params; /* as the entry lays them out */
   size_t param_bytes;
+  const fa4emu_labels* labels;  /* null: none */
+  int32_t non_portable_cluster; /* 1: up to 16 CTAs in a cluster, not 8 */
+  int32_t reserved;             /* 0 */
 } fa4emu_launch_config;
 
 typedef enum fa4emu_level FA4EMU_ENUM_TYPE {

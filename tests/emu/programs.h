@@ -63,6 +63,21 @@ struct Words {
   }
 };
 
+// Whether a report of a code has all these parts in its text.
+inline testing::AssertionResult says(const Words& words, const std::string& code,
+                                     const std::vector<std::string>& parts) {
+  for (const Report& report : words.report.reports) {
+    if (report.code != code) continue;
+    for (const std::string& part : parts) {
+      if (report.text.find(part) == std::string::npos) {
+        return testing::AssertionFailure() << report.text << "\nwithout: " << part;
+      }
+    }
+    return testing::AssertionSuccess();
+  }
+  return testing::AssertionFailure() << "no " << code << " among\n" << words.texts();
+}
+
 struct Shape {
   uint32_t threads = 32;
   uint32_t blocks = 1;

@@ -9,20 +9,6 @@ namespace {
 
 std::vector<uint32_t> words_of(size_t count) { return std::vector<uint32_t>(count, 1); }
 
-testing::AssertionResult says(const Words& words, const std::string& code,
-                              const std::vector<std::string>& parts) {
-  for (const Report& report : words.report.reports) {
-    if (report.code != code) continue;
-    for (const std::string& part : parts) {
-      if (report.text.find(part) == std::string::npos) {
-        return testing::AssertionFailure() << report.text << "\nwithout: " << part;
-      }
-    }
-    return testing::AssertionSuccess();
-  }
-  return testing::AssertionFailure() << "no " << code << " among\n" << words.texts();
-}
-
 // Thread t writes word t of a tile and reads word t ^ 32, of the other warp.
 std::string exchange(const std::string& between, const std::string& behind = "") {
   return program(R"(

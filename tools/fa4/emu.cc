@@ -85,6 +85,7 @@ MachineLibrary::Report launch(const MachineLibrary& library, fa4emu_machine* mac
   std::copy(spec.block.begin(), spec.block.end(), config.block);
   std::copy(spec.cluster.begin(), spec.cluster.end(), config.cluster);
   config.dynamic_shared_bytes = spec.dynamic_shared_bytes;
+  config.labels = spec.labels.labels();
   config.params = params.data();
   config.param_bytes = params.size();
   fa4emu_report* report = nullptr;

@@ -162,7 +162,7 @@ LaunchSpec read_launch_spec(const std::string& path) {
   const Json json = parse_spec(path);
   check_members(json, path,
                 {"entry", "grid", "block", "cluster", "dynamic_shared_bytes", "params", "buffers",
-                 "outputs"});
+                 "outputs", "labels"});
   LaunchSpec spec;
   if (!json.contains("entry")) bad_input("{} has no entry, the kernel's name", path);
   spec.entry = to_text(json["entry"], "entry");
@@ -191,6 +191,7 @@ LaunchSpec read_launch_spec(const std::string& path) {
   const Json outputs = json.value("outputs", Json::array());
   if (!outputs.is_array()) bad_input("outputs is {}; it must be a list", text_of_json(outputs));
   for (const Json& name : outputs) spec.outputs.push_back(to_text(name, "an output"));
+  if (json.contains("labels")) spec.labels.read(json["labels"]);
   check_references(spec);
   return spec;
 }

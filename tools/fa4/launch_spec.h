@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "spec_labels.h"
 #include "tensor.h"
 
 namespace fa4::cli {
@@ -46,6 +47,7 @@ struct LaunchSpec {
   std::vector<SpecParam> params;  // by offset
   std::vector<SpecBuffer> buffers;
   std::vector<std::string> outputs;
+  SpecLabels labels;
 
   SpecBuffer* find(const std::string& name);
 };

@@ -80,6 +80,29 @@ void remove_memory(fa4emu_machine& machine, uint64_t base) {
   bad_argument("base is {:#x}, where no memory has been added", base);
 }
 
+LaunchLabels launch_labels(const fa4emu_labels& given) {
+  LaunchLabels labels;
+  if ((given.warps == nullptr && given.num_warps != 0) ||
+      (given.shared == nullptr && given.num_shared != 0)) {
+    bad_argument("labels.warps or labels.shared is null, but its number is not 0");
+  }
+  for (size_t i = 0; i < given.num_warps; ++i) {
+    const fa4emu_warp_label& label = given.warps[i];
+    if (label.name == nullptr) bad_argument("labels.warps[{}].name is null", i);
+    labels.warps.push_back({label.first, label.last, label.name});
+  }
+  for (size_t i = 0; i < given.num_shared; ++i) {
+    const fa4emu_shared_label& label = given.shared[i];
+    if (label.name == nullptr) bad_argument("labels.shared[{}].name is null", i);
+    if (label.bytes == 0 || label.count == 0) {
+      bad_argument("labels.shared[{}], {}, has {} elements of {} bytes; both must be positive", i,
+                   label.name, label.count, label.bytes);
+    }
+    labels.shared.push_back({label.name, label.offset, label.bytes, label.count});
+  }
+  return labels;
+}
+
 KernelLaunch kernel_launch(const fa4emu_machine& machine, const fa4emu_launch_config& given) {
   if (given.entry == nullptr) bad_argument("launch.entry is null");
   if (given.params == nullptr && given.param_bytes != 0) {
@@ -95,6 +118,10 @@ KernelLaunch kernel_launch(const fa4emu_machine& machine, const fa4emu_launch_co
     launch.cluster[i] = given.cluster[i];
   }
   launch.dynamic_shared_bytes = given.dynamic_shared_bytes;
+  launch.non_portable_cluster = given.non_portable_cluster != 0;
+  if (given.labels != nullptr) {
+    launch.labels = launch_labels(read_struct(given.labels, "launch.labels"));
+  }
   launch.params.resize(given.param_bytes);
   if (given.param_bytes != 0) {
     std::memcpy(launch.params.data(), given.params, given.param_bytes);

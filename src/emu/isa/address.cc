@@ -19,7 +19,9 @@ std::vector<uint32_t> address_list(Decoder& decoder, const Words& words,
   const bool yields = words.has("volatile") || words.has("relaxed") || words.has("acquire") ||
                       words.has("release") || words.has("acq_rel");
   return {static_cast<uint32_t>(space_of(words)) | (address.wide ? 0x100u : 0u) |
-              (yields ? 0x200u : 0u),
+              (yields ? 0x200u : 0u) |
+              (words.has("acquire") || words.has("acq_rel") ? 0x400u : 0u) |
+              (words.has("release") || words.has("acq_rel") ? 0x800u : 0u),
           address.base, static_cast<uint32_t>(address.offset)};
 }
 

@@ -14,7 +14,8 @@ namespace fa4::emu::isa {
 // From the list that address_list has made.
 struct Place {
   Space space;
-  bool wide, yields;
+  bool wide, yields;        // yields: strong, others may run
+  bool acquires, releases;  // .acquire, .release, or both
   uint16_t base;
   int32_t offset;
 
@@ -22,6 +23,8 @@ struct Place {
       : space(static_cast<Space>(list[0] & 0xff)),
         wide((list[0] & 0x100) != 0),
         yields((list[0] & 0x200) != 0),
+        acquires((list[0] & 0x400) != 0),
+        releases((list[0] & 0x800) != 0),
         base(static_cast<uint16_t>(list[1])),
         offset(static_cast<int32_t>(list[2])) {}
 

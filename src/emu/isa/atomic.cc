@@ -9,6 +9,8 @@
 #include "emu/isa/lanes.h"
 #include "emu/isa/numeric.h"
 #include "emu/isa/table.h"
+#include "emu/machine/cluster.h"
+#include "emu/machine/poll.h"
 
 namespace fa4::emu::isa {
 namespace {
@@ -60,6 +62,9 @@ T flushed(T value, bool flush) {
 template <class T, Op O, bool Returns>
 Outcome atomic(Warp& warp, const Instr& i) {
   const Place place(warp.lists + i.extra);
+  Shadow& shadow = warp.cta->cluster->shadow;
+  uint64_t seen = reinterpret_cast<uint64_t>(&i);
+  bool changed = false;
   for_each_lane(warp.active, [&](int lane) {
     std::byte* at =
         resolve(warp, place.space, place.of(warp, lane), lane, sizeof(T), Access::Atomic);
@@ -67,7 +72,9 @@ Outcome atomic(Warp& warp, const Instr& i) {
     std::memset(&old, kPoisonByte, sizeof(old));
     if (at != nullptr) {
       std::memcpy(&old, at, sizeof(old));
-      const bool flush = place.space != Space::Shared;
+      if constexpr (Returns) shadow.take(warp.agent, at, place.acquires);
+      shadow.give(warp.agent, at, place.releases, false);
+      const bool flush = place.space != Space::Shared && place.space != Space::SharedCluster;
       const T b = atomic_operand<T>(warp, i.b, lane);
       const T c = O == Op::Cas ? atomic_operand<T>(warp, i.c, lane) : T{};
       T result = atomic_result<T, O>(O == Op::Add ? flushed(old, flush) : old,
@@ -76,7 +83,14 @@ Outcome atomic(Warp& warp, const Instr& i) {
         result = flushed(result, flush);
         if (result != result) result = nan_of<T>;
       }
+      changed = changed || std::memcmp(at, &result, sizeof(result)) != 0;
       std::memcpy(at, &result, sizeof(result));
+      if constexpr (Returns) {
+        seen = mixed(seen, reinterpret_cast<uint64_t>(at));
+        uint64_t bits = 0;
+        std::memcpy(&bits, &old, sizeof(old));
+        seen = mixed(seen, bits);
+      }
     }
     if constexpr (Returns) {
       if constexpr (sizeof(T) == 8) {
@@ -86,6 +100,12 @@ Outcome atomic(Warp& warp, const Instr& i) {
       }
     }
   });
+  // One that changes nothing is a look: a lock that is held.
+  if (changed) {
+    note_progress(*warp.cta->cluster);
+  } else if (Returns) {
+    note_poll(warp, seen);
+  }
   return Outcome::Yield;
 }
 
@@ -200,7 +220,7 @@ Instr decode_red(Decoder& decoder, const Words& words, const ptx::Instruction& t
 }  // namespace
 
 #define FA4_EMU_ATOMIC \
-  "{.{relaxed,acquire,release,acq_rel}}{.{cta,cluster,gpu,sys}}{.{global,shared,shared::cta}}"
+  "{.{relaxed,acquire,release,acq_rel}}{.{cta,cluster,gpu,sys}}{.{global,shared,shared::cta,shared::cluster}}"
 
 std::span<const Form> atomic_forms() {
   static constexpr Form kForms[] = {

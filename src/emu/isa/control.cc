@@ -4,6 +4,7 @@
 #include "emu/isa/decoder.h"
 #include "emu/isa/lanes.h"
 #include "emu/isa/table.h"
+#include "emu/machine/poll.h"
 #include "emu/machine/report.h"
 #include "emu/machine/warp_report.h"
 
@@ -64,7 +65,10 @@ Instr decode_trap(Decoder& decoder, const Words&, const ptx::Instruction& text) 
   return {.exec = trap};
 }
 
-Outcome sleep(Warp&, const Instr&) { return Outcome::Yield; }
+Outcome sleep(Warp& warp, const Instr& i) {
+  note_poll(warp, reinterpret_cast<uint64_t>(&i));
+  return Outcome::Yield;
+}
 
 Instr decode_sleep(Decoder& decoder, const Words&, const ptx::Instruction& text) {
   decoder.require_operands(text, 1, 1);

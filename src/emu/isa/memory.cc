@@ -10,9 +10,25 @@
 #include "emu/isa/decoder.h"
 #include "emu/isa/lanes.h"
 #include "emu/isa/table.h"
+#include "emu/machine/cluster.h"
+#include "emu/machine/poll.h"
 
 namespace fa4::emu::isa {
 namespace {
+
+// What a strong load has seen, mixed into what its other lanes have.
+uint64_t note_strong_read(Warp& warp, const Place& place, const std::byte* from, uint32_t bytes,
+                          uint64_t seen) {
+  if (from == nullptr) return seen;
+  warp.cta->cluster->shadow.take(warp.agent, from, place.acquires);
+  seen = mixed(seen, reinterpret_cast<uint64_t>(from));
+  for (uint32_t at = 0; at < bytes; at += 8) {
+    uint64_t value = 0;
+    std::memcpy(&value, from + at, std::min(8u, bytes - at));
+    seen = mixed(seen, value);
+  }
+  return seen;
+}
 
 enum class Extension : uint8_t { Zero, Sign };
 
@@ -39,9 +55,12 @@ Outcome load_elements(Warp& warp, const Instr& i) {
   const Place place(list);
   const uint32_t count = list[3];
   const bool wide = list[4] != 0, narrow = list[5] != 0;
+  const Access access = place.yields ? Access::StrongRead : Access::Read;
+  uint64_t seen = reinterpret_cast<uint64_t>(&i);
   for_each_lane(warp.active, [&](int lane) {
     const std::byte* from =
-        resolve(warp, place.space, place.of(warp, lane), lane, Bytes * count, Access::Read);
+        resolve(warp, place.space, place.of(warp, lane), lane, Bytes * count, access);
+    if (place.yields) seen = note_strong_read(warp, place, from, Bytes * count, seen);
     for (uint32_t e = 0; e < count; ++e) {
       const uint32_t row = list[6 + e];
       put_element<Bytes, Extend>(warp, row, wide, lane,
@@ -49,7 +68,9 @@ Outcome load_elements(Warp& warp, const Instr& i) {
       if (narrow) warp.rows[row].lane[lane] &= 0xffff;
     }
   });
-  return place.yields ? Outcome::Yield : Outcome::Next;
+  if (!place.yields) return Outcome::Next;
+  note_poll(warp, seen);
+  return Outcome::Yield;
 }
 
 template <uint32_t Bytes>
@@ -57,16 +78,20 @@ Outcome store_elements(Warp& warp, const Instr& i) {
   const uint32_t* list = warp.lists + i.extra;
   const Place place(list);
   const uint32_t count = list[3];
+  const Access access = place.yields ? Access::StrongWrite : Access::Write;
   for_each_lane(warp.active, [&](int lane) {
-    std::byte* to =
-        resolve(warp, place.space, place.of(warp, lane), lane, Bytes * count, Access::Write);
+    std::byte* to = resolve(warp, place.space, place.of(warp, lane), lane, Bytes * count, access);
     if (to == nullptr) return;
+    if (place.yields) {
+      warp.cta->cluster->shadow.give(warp.agent, to, place.releases, true);
+    }
     for (uint32_t e = 0; e < count; ++e) {
       uint64_t value = warp.rows[list[6 + e]].lane[lane];
       if constexpr (Bytes == 8) value = load64<uint64_t>(warp, list[6 + e], lane);
       std::memcpy(to + e * Bytes, &value, Bytes);
     }
   });
+  if (place.space != Space::Local) note_progress(*warp.cta->cluster);
   return place.yields ? Outcome::Yield : Outcome::Next;
 }
 
@@ -149,17 +174,11 @@ Instr decode_store(Decoder& decoder, const Words& words, const ptx::Instruction&
 }
 
 Outcome nothing(Warp&, const Instr&) { return Outcome::Next; }
-Outcome visible(Warp&, const Instr&) { return Outcome::Yield; }
 
 Instr decode_prefetch(Decoder& decoder, const Words&, const ptx::Instruction& text) {
   decoder.require_operands(text, 1, 2);
   decoder.address(text.operands[0]);
   return {.exec = nothing};
-}
-
-Instr decode_fence(Decoder& decoder, const Words&, const ptx::Instruction& text) {
-  decoder.require_operands(text, 0, 0);
-  return {.exec = visible};
 }
 
 // createpolicy: a hint in a register, which nobody reads.
@@ -186,22 +205,18 @@ Instr decode_policy(Decoder& decoder, const Words&, const ptx::Instruction& text
 std::span<const Form> memory_forms() {
   static constexpr Form kForms[] = {
       {"ld{.{weak,volatile,relaxed,acquire}}" FA4_EMU_SCOPE
-       "{.{const,global,local,param,param::entry,shared,shared::cta}}{.{ca,cg,cs,lu,cv}}{.nc}" FA4_EMU_HINTS
+       "{.{const,global,local,param,param::entry,shared,shared::cta,shared::cluster}}{.{ca,cg,cs,lu,cv}}{.nc}" FA4_EMU_HINTS
            FA4_EMU_TYPES,
        Unit::Memory, Fidelity::Exact, decode_load, 0, "9.7.9.8"},
       {"ldu{.global}{.{v2,v4}}.{b8,b16,b32,b64,u8,u16,u32,u64,s8,s16,s32,s64,f32,f64}",
        Unit::Memory, Fidelity::Exact, decode_load, 0, "9.7.9.10"},
       {"st{.{weak,volatile,relaxed,release}}" FA4_EMU_SCOPE
-       "{.{global,local,shared,shared::cta}}{.{wb,cg,cs,wt}}" FA4_EMU_HINTS FA4_EMU_TYPES,
+       "{.{global,local,shared,shared::cta,shared::cluster}}{.{wb,cg,cs,wt}}" FA4_EMU_HINTS
+           FA4_EMU_TYPES,
        Unit::Memory, Fidelity::Exact, decode_store, 0, "9.7.9.11"},
       {"prefetch{.{global,local}}.{L1,L2,L2::evict_last,L2::evict_normal}", Unit::Memory,
        Fidelity::Exact, decode_prefetch, 0, "9.7.9.16"},
       {"prefetchu.L1", Unit::Memory, Fidelity::Exact, decode_prefetch, 0, "9.7.9.16"},
-      {"membar.{cta,gl,sys}", Unit::Barrier, Fidelity::Exact, decode_fence, 0, "9.7.13.4"},
-      {"fence{.{sc,acq_rel}}.{cta,cluster,gpu,sys}", Unit::Barrier, Fidelity::Exact, decode_fence,
-       0, "9.7.13.4"},
-      {"fence.proxy.async.{global,shared::cta,shared::cluster}", Unit::Barrier, Fidelity::Exact,
-       decode_fence, 90, "9.7.13.4"},
       {"createpolicy.fractional.{L2::evict_last,L2::evict_normal,L2::evict_first,L2::evict_unchanged}"
        "{.L2::evict_unchanged}.b64",
        Unit::Memory, Fidelity::Exact, decode_policy, 80, "9.7.9.18"},

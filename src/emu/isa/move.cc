@@ -155,10 +155,25 @@ ExecFn converter(bool to_space) {
 Instr decode_cvta(Decoder& decoder, const Words& words, const ptx::Instruction& text) {
   const bool to = words.has("to");
   ExecFn exec = move_two_rows;  // global and const addresses are generic ones
-  if (words.has("shared") || words.has("shared::cta")) exec = converter<kSharedWindow>(to);
+  if (words.has("shared") || words.has("shared::cta") || words.has("shared::cluster")) {
+    exec = converter<kSharedWindow>(to);
+  }
   if (words.has("local")) exec = converter<kLocalWindow>(to);
   if (words.has("param")) exec = converter<kParamWindow>(to);
   return decoder.unary(exec, text, Type::U64, Type::U64);
+}
+
+// .shared and .shared::cta: of this CTA; .shared::cluster: of any.
+Outcome is_own_shared(Warp& warp, const Instr& i) {
+  LaneMask result = 0;
+  for_each_lane(warp.active, [&](int lane) {
+    const auto address = load64<uint64_t>(warp, i.a, lane);
+    if (address >> kRankShift == (kSharedWindow >> kRankShift | warp.cta->rank)) {
+      result |= LaneMask{1} << lane;
+    }
+  });
+  set_predicate(warp, i.dst, result);
+  return Outcome::Next;
 }
 
 template <uint64_t Window>
@@ -175,7 +190,8 @@ Outcome is_space(Warp& warp, const Instr& i) {
 Instr decode_isspacep(Decoder& decoder, const Words& words, const ptx::Instruction& text) {
   decoder.require_operands(text, 2, 2);
   Instr instr{.exec = is_space<0>};
-  if (words.has("shared") || words.has("shared::cta")) instr.exec = is_space<kSharedWindow>;
+  if (words.has("shared") || words.has("shared::cta")) instr.exec = is_own_shared;
+  if (words.has("shared::cluster")) instr.exec = is_space<kSharedWindow>;
   if (words.has("local")) instr.exec = is_space<kLocalWindow>;
   if (words.has("param")) instr.exec = is_space<kParamWindow>;
   instr.dst = decoder.predicate_out(text.operands[0]);
@@ -189,10 +205,10 @@ std::span<const Form> move_forms() {
   static constexpr Form kForms[] = {
       {"mov.{b8,b16,b32,b64,b128,u16,u32,u64,s16,s32,s64,f32,f64}", Unit::Move, Fidelity::Exact,
        decode_move, 0, "9.7.9.3"},
-      {"cvta{.to}.{const,global,local,shared,shared::cta,param}.u64", Unit::Move, Fidelity::Exact,
-       decode_cvta, 0, "9.7.9.20"},
-      {"isspacep.{global,local,shared,shared::cta,param}", Unit::Move, Fidelity::Exact,
-       decode_isspacep, 0, "9.7.9.19"},
+      {"cvta{.to}.{const,global,local,shared,shared::cta,shared::cluster,param}.u64", Unit::Move,
+       Fidelity::Exact, decode_cvta, 0, "9.7.9.20"},
+      {"isspacep.{global,local,shared,shared::cta,shared::cluster,param}", Unit::Move,
+       Fidelity::Exact, decode_isspacep, 0, "9.7.9.19"},
   };
   return kForms;
 }

@@ -165,10 +165,19 @@ Outcome warp_active_mask(Warp& warp, const Instr& i) {
   return Outcome::Next;
 }
 
-// The lowest lane, as on an H200 (tests/emu/golden).
+// The lowest lane, as on an H200 (tests/emu/golden); with a seed another one, the same for each member mask.
+int elected(const Warp& warp, LaneMask group) {
+  if (warp.elect_seed == 0) return std::countr_zero(group);
+  uint64_t mixed = (warp.elect_seed ^ group) * 0x9e3779b97f4a7c15;
+  for (auto skip = (mixed >> 32) % static_cast<uint64_t>(std::popcount(group)); skip != 0; --skip) {
+    group &= group - 1;
+  }
+  return std::countr_zero(group);
+}
+
 Outcome warp_elect(Warp& warp, const Instr& i) {
   return for_groups(warp, member_row(i), [&](LaneMask group, LaneMask) {
-    const int leader = std::countr_zero(group);
+    const int leader = elected(warp, group);
     for_each_lane(group,
                   [&](int lane) { warp.rows[i.dst].lane[lane] = static_cast<uint32_t>(leader); });
     set_group_predicate(warp, second_result(i), group, LaneMask{1} << leader);

@@ -19,10 +19,9 @@ namespace fa4::emu {
 // barrier.cluster. Threads come once in each generation; those that have exited count.
 struct ClusterBarrier {
   uint64_t generation = 0;
-  std::vector<LaneMask> arrived;    // by agent, in this generation
-  std::vector<uint32_t> releasing;  // agents of which a lane came with .release
-  std::vector<const Instr*> sites;  // by agent, where it came
-  Clocks released;                  // what those knew; of the last generation, for those that wait
+  uint32_t channel = 0;            // Shadow's
+  std::vector<LaneMask> arrived;   // by agent, in this generation
+  std::vector<LaneMask> unwaited;  // by agent: has come, and has not waited since
 };
 
 struct Cluster {
@@ -42,9 +41,16 @@ struct Cluster {
   uint32_t num_live_warps() const;
   Warp& warp_of(uint32_t agent);
   const Warp& warp_of(uint32_t agent) const;
-  // "warp 3", and in a cluster of several CTAs "warp 3 of rank 1".
+  // "warp 3", "Load (warp 3)" if the launch names roles, and in a cluster of several CTAs "warp 3 of rank 1".
   std::string name_of(uint32_t agent) const;
+  // "full[1]", or "shared 0x428"; in a cluster of several CTAs with " of rank 1".
+  std::string name_of_shared(uint32_t address) const;
+  // Threads that the barrier still expects in this generation.
+  uint32_t num_missing() const;
 };
+
+// Ends the barrier's generation when all have come or have exited.
+void complete_if_full(Cluster& cluster);
 
 // Somebody has changed what others can see.
 inline void note_progress(Cluster& cluster) { ++*cluster.progress; }

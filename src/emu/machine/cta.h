@@ -20,6 +20,9 @@ class Describer {
  public:
   virtual ~Describer() = default;
   virtual std::string site(const Instr& instr) const = 0;
+  // What lies at a shared offset, and what a warp does; "": it has no name.
+  virtual std::string shared_name(uint32_t) const { return ""; }
+  virtual std::string role(uint32_t) const { return ""; }
 };
 
 struct Cluster;

@@ -34,11 +34,8 @@ void write_word(Cluster& cluster, const BarrierRecord& record) {
   std::memcpy(bytes_of_record(cluster, record), &word, sizeof(word));
 }
 
-std::string name_of(uint32_t address) {
-  return fmt::format("the mbarrier at shared offset {:#x}{}", address & kOffsetMask,
-                     address >> kRankShift == 0
-                         ? std::string()
-                         : fmt::format(" of rank {}", address >> kRankShift));
+std::string name_of(const Warp& warp, uint32_t address) {
+  return "mbarrier " + warp.cta->cluster->name_of_shared(address);
 }
 
 void misuse(Warp& warp, std::string_view code, const std::string& text) {
@@ -56,7 +53,7 @@ BarrierRecord* live_barrier(Warp& warp, uint64_t address, int lane) {
   BarrierRecord* record = cluster.mbarriers.find(at);
   if (record == nullptr || !record->live) {
     misuse(warp, "mbar.not_initialised",
-           fmt::format("lane {} uses {}, which {}", lane, name_of(at),
+           fmt::format("lane {} uses {}, which {}", lane, name_of(warp, at),
                        record == nullptr ? "has never been initialised" : "has been invalidated"));
     return nullptr;
   }
@@ -67,7 +64,7 @@ BarrierRecord* live_barrier(Warp& warp, uint64_t address, int lane) {
     misuse(warp, "mbar.clobbered",
            fmt::format("{} does not hold what the last instruction left there: something has "
                        "written over it",
-                       name_of(at)));
+                       name_of(warp, at)));
     write_word(cluster, *record);
   }
   return record;
@@ -139,17 +136,18 @@ void add_tx(Warp& warp, BarrierRecord& record, int64_t bytes) {
   record.tx += bytes;
   if (record.tx > kMostBarrierCount || record.tx < -kMostBarrierCount) {
     misuse(warp, "mbar.tx_range",
-           fmt::format("{} would have {} bytes to come; the most is {}", name_of(record.address),
-                       record.tx, kMostBarrierCount));
+           fmt::format("{} would have {} bytes to come; the most is {}",
+                       name_of(warp, record.address), record.tx, kMostBarrierCount));
   }
 }
 
 // False: more have come than are expected, which has been reported.
 bool take_arrivals(Warp& warp, BarrierRecord& record, uint32_t count) {
   if (count > record.pending) {
-    misuse(warp, "mbar.overarrive",
-           fmt::format("{} arrivals at {} in phase {}, where {} of {} are still to come", count,
-                       name_of(record.address), record.phase, record.pending, record.expected));
+    misuse(
+        warp, "mbar.overarrive",
+        fmt::format("{} arrivals at {} in phase {}, where {} of {} are still to come", count,
+                    name_of(warp, record.address), record.phase, record.pending, record.expected));
     record.pending = 0;
     return false;
   }
@@ -180,8 +178,8 @@ void init_barrier(Warp& warp, uint32_t address, int lane, uint32_t count) {
   Cluster& cluster = *warp.cta->cluster;
   if (count == 0 || count > kMostBarrierCount) {
     misuse(warp, "mbar.count",
-           fmt::format("{} is initialised with {} arrivals; it takes 1 to {}", name_of(address),
-                       count, kMostBarrierCount));
+           fmt::format("{} is initialised with {} arrivals; it takes 1 to {}",
+                       name_of(warp, address), count, kMostBarrierCount));
     return;
   }
   BarrierRecord* before = cluster.mbarriers.find(address);
@@ -190,7 +188,7 @@ void init_barrier(Warp& warp, uint32_t address, int lane, uint32_t count) {
   if (reinit) {
     misuse(warp, "mbar.reinit",
            fmt::format("{} is initialised again without mbarrier.inval; it was at {}",
-                       name_of(address), warp.cta->describer->site(*before->initialised_at)));
+                       name_of(warp, address), warp.cta->describer->site(*before->initialised_at)));
   }
   BarrierRecord& record = cluster.mbarriers.add(address);
   if (before == nullptr) {
@@ -235,15 +233,15 @@ uint64_t arrive_at_barrier(Warp& warp, uint32_t address, int lane, const Barrier
   remember(*record, event);
   if (arrival.count == 0 || arrival.count > kMostBarrierCount) {
     misuse(warp, "mbar.count",
-           fmt::format("{} arrivals at {}; there may be 1 to {}", arrival.count, name_of(address),
-                       kMostBarrierCount));
+           fmt::format("{} arrivals at {}; there may be 1 to {}", arrival.count,
+                       name_of(warp, address), kMostBarrierCount));
     return state;
   }
   if (arrival.drops) {
     if (arrival.count > record->expected) {
       misuse(warp, "mbar.overarrive",
              fmt::format("{} arrivals are dropped from {}, which expects {}", arrival.count,
-                         name_of(address), record->expected));
+                         name_of(warp, address), record->expected));
     }
     record->expected -= std::min(record->expected, arrival.count);
   }
@@ -252,7 +250,7 @@ uint64_t arrive_at_barrier(Warp& warp, uint32_t address, int lane, const Barrier
   if (!arrival.completes && record->pending == 0 && record->tx == 0) {
     misuse(warp, "mbar.no_complete",
            fmt::format("an arrival with .noComplete completes phase {} of {}", record->phase,
-                       name_of(address)));
+                       name_of(warp, address)));
   }
   end_phase_if_complete(cluster, *record);
   return state;
@@ -339,10 +337,12 @@ void check_slip(Warp& warp, const BarrierRecord& record, int64_t awaited, uint32
   const int64_t told =
       int64_t{shadow.known_phases(record.channel, warp.agent)} - record.first_known_phase - 1;
   if (means(own) || (told > own && means(told))) return;
-  misuse(warp, "mbar.phase_slip",
-         fmt::format("{} is in phase {}, and this warp waits for parity {}, which is phase {}; the "
-                     "last phase that it has seen is {}, so that it cannot tell the two apart",
-                     name_of(record.address), record.phase, parity, awaited, own));
+  report(
+      warp, Level::Error, "mbar.phase_slip",
+      fmt::format(
+          "phase slip: {} is in phase {}, and this warp waits for parity {}, which is phase {}; the "
+          "last phase that it has seen is {}, so that it cannot tell the two apart",
+          name_of(warp, record.address), record.phase, parity, awaited, own));
 }
 
 }  // namespace

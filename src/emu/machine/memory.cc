@@ -13,7 +13,29 @@
 namespace fa4::emu {
 namespace {
 
-const char* verb_of(Access access) { return access == Access::Read || access == Access::Look ? "read" : "write"; }
+bool is_read(Access access) {
+  return access == Access::Read || access == Access::StrongRead || access == Access::Look;
+}
+
+const char* verb_of(Access access) { return is_read(access) ? "read" : "write"; }
+
+Conflict ask_shadow(Shadow& shadow, const Warp& warp, Access access, uint32_t offset,
+                    uint32_t bytes) {
+  switch (access) {
+    case Access::Read:
+      return shadow.read(warp.agent, warp.current, offset, bytes);
+    case Access::Write:
+      return shadow.write(warp.agent, warp.current, offset, bytes);
+    case Access::StrongRead:
+      return shadow.strong_read(warp.agent, offset, bytes);
+    case Access::StrongWrite:
+      return shadow.strong_write(warp.agent, warp.current, offset, bytes);
+    case Access::Look:
+    case Access::Atomic:
+      break;
+  }
+  return shadow.atomic(warp.agent, offset, bytes);
+}
 
 std::byte* refused(Warp& warp, std::string_view code, std::string_view kind, Space space,
                    uint64_t address, int lane, uint32_t bytes, Access access,
@@ -41,7 +63,7 @@ std::byte* resolve_global(Warp& warp, Space space, uint64_t address, int lane, u
     }
     warp.last_range = range;
   }
-  if (access != Access::Read && !range->writable) {
+  if (!is_read(access) && !range->writable) {
     return refused(warp, "gmem.readonly", "out of bounds", space, address, lane, bytes, access,
                    fmt::format("which is {}, an input", range->name));
   }
@@ -102,11 +124,8 @@ std::byte* resolve_shared(Warp& warp, uint64_t address, int lane, uint32_t bytes
     const auto offset = static_cast<uint32_t>(address & kOffsetMask);
     const uint32_t in_cluster =
         static_cast<uint32_t>(address >> kRankShift) * warp.cta->cluster->shared_bytes + offset;
-    const Conflict conflict =
-        access == Access::Read    ? shadow.read(warp.agent, warp.current, in_cluster, bytes)
-        : access == Access::Write ? shadow.write(warp.agent, warp.current, in_cluster, bytes)
-                                  : shadow.atomic(warp.agent, in_cluster, bytes);
-    report_conflict(warp, conflict, offset, lane, access);
+    report_conflict(warp, ask_shadow(shadow, warp, access, in_cluster, bytes), offset, lane,
+                    access);
   }
   return at;
 }
@@ -122,7 +141,7 @@ std::byte* resolve_local(Warp& warp, uint64_t address, int lane, uint32_t bytes,
 
 std::byte* resolve_param(Warp& warp, uint64_t address, int lane, uint32_t bytes, Access access) {
   const std::span<const std::byte> params = warp.cta->params;
-  if (access != Access::Read) {
+  if (!is_read(access)) {
     return refused(warp, "param.readonly", "out of bounds", Space::Param, address, lane, bytes,
                    access, "and parameters of a kernel are read only");
   }

@@ -56,7 +56,9 @@ class GlobalMemory {
 
 // Where an access lies, after the generic windows. Null: it was bad, and has been reported.
 // The address must be a multiple of `alignment`; 0: of `bytes`.
-enum class Access : uint8_t { Read, Write, Atomic, Look };  // Look: a read that nobody remembers
+// Strong: .volatile, .relaxed, .acquire and .release, which do not race with one another. Look: a read that nobody
+// remembers.
+enum class Access : uint8_t { Read, Write, Atomic, StrongRead, StrongWrite, Look };
 std::byte* resolve(Warp& warp, Space space, uint64_t address, int lane, uint32_t bytes,
                    Access access, uint32_t alignment = 0);
 

@@ -28,6 +28,9 @@ void Shadow::reset(bool enabled, uint32_t bytes, uint32_t num_warps) {
   lists_.assign(1, {});
   channels_.clear();
   fences_.assign(num_warps, {});
+  given_.clear();
+  fenced_.assign(num_warps, {});
+  taken_.assign(num_warps, {});
 }
 
 bool Shadow::knows(uint32_t warp, const Known& known) const {
@@ -122,6 +125,7 @@ Conflict Shadow::write_cell(uint32_t warp, const void* site, Cell& cell, uint8_t
   cell.write_warp = static_cast<uint16_t>(warp);
   cell.write_clock = now;
   cell.copy = copy;
+  cell.strong = false;
   cell.write_site = site;
   if (cell.read_warp == kManyReaders) {
     cell.read_clock = 1;  // the vector has the clocks
@@ -156,6 +160,7 @@ Conflict Shadow::atomic(uint32_t warp, uint32_t offset, uint32_t bytes) const {
     const uint8_t mask = bytes_within(index, offset, bytes);
     if ((cells_[index].written & mask) != mask) return {Conflict::Kind::Unwritten, warp, nullptr};
     Conflict conflict;
+    if (cells_[index].strong) continue;
     if ((cells_[index].last_bytes & mask) != 0 && !ordered(warp, cells_[index], &conflict)) {
       return conflict;
     }

@@ -13,6 +13,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 namespace fa4::emu {
@@ -49,6 +50,16 @@ class Shadow {
   // Atomics do not race with one another; they need a value to begin with.
   Conflict atomic(uint32_t warp, uint32_t offset, uint32_t bytes) const;
 
+  // Nor do strong accesses, nor with atomics: they only must not meet unordered ordinary ones.
+  Conflict strong_read(uint32_t warp, uint32_t offset, uint32_t bytes) const;
+  Conflict strong_write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes);
+
+  // Release and acquire by strong accesses and atomics of one address (of the host): a release gives what the warp knows,
+  // a relaxed one what it knew at its last fence; an acquire takes what was given, a relaxed one does at the next fence.
+  void fence(uint32_t warp);
+  void give(uint32_t warp, const void* address, bool releases, bool replaces);
+  void take(uint32_t warp, const void* address, bool acquires);
+
   // An operation reads and writes ranges from its issue on, until somebody knows that it is done. What it reads lies in
   // whole 16 bytes.
   uint32_t begin_copy(uint32_t warp);
@@ -72,6 +83,8 @@ class Shadow {
   // Release and acquire by a channel: who observes a phase knows what each that arrived until its end knew.
   uint32_t add_channel();
   void arrive(uint32_t channel, uint32_t warp);
+  void arrive_relaxed(uint32_t channel,
+                      uint32_t warp);  // gives what the warp knew at its last fence
   void arrive(uint32_t channel, const Clocks& knowing);
   void complete(uint32_t channel);
   void observe(uint32_t channel, uint32_t warp);
@@ -91,6 +104,7 @@ class Shadow {
     uint8_t written = 0;     // bits of bytes, by anyone ever
     uint8_t last_bytes = 0;  // of the last write
     uint8_t read_bytes = 0;  // of reads since
+    bool strong = false;     // the last write was
     const void* write_site = nullptr;
     const void* read_site = nullptr;
   };
@@ -147,6 +161,9 @@ class Shadow {
   std::vector<std::vector<uint32_t>> lists_;
   std::vector<Channel> channels_;  // agent agent_of(index)
   std::vector<Fence> fences_;      // by warp
+  std::unordered_map<const void*, Clocks> given_;
+  std::vector<Clocks> fenced_;  // by warp: what it knew at its last fence
+  std::vector<Clocks> taken_;   // by warp: what its next fence will teach it
 };
 
 }  // namespace fa4::emu

@@ -147,6 +147,10 @@ void Shadow::arrive(uint32_t channel, uint32_t warp) {
   ++clock(warp, warp);
 }
 
+void Shadow::arrive_relaxed(uint32_t channel, uint32_t warp) {
+  if (enabled_) arrive(channel, fenced_[warp]);
+}
+
 void Shadow::complete(uint32_t channel) {
   if (!enabled_) return;
   Channel& of = channels_[channel];
@@ -157,9 +161,10 @@ void Shadow::complete(uint32_t channel) {
 void Shadow::observe(uint32_t channel, uint32_t warp) {
   if (!enabled_) return;
   const Channel& of = channels_[channel];
-  learn(warp, of.completed);
   uint32_t& known = clock(warp, agent_of(channel));
-  known = std::max(known, of.phases);
+  if (known >= of.phases) return;  // by another lane, or told by others
+  learn(warp, of.completed);
+  known = of.phases;
 }
 
 uint32_t Shadow::known_phases(uint32_t channel, uint32_t warp) const {

@@ -49,9 +49,10 @@ struct Split {
   LaneMask mask = 0;
   std::vector<Join> joins;  // the nearest last
   WaitOn wait;
-  uint64_t poll_progress = 0;  // Cluster::progress at the last poll that failed
-  uint32_t num_polls = 0;      // that failed since
-  uint32_t num_parks = 0;      // how often it was parked since
+  uint64_t poll_progress = 0;        // Cluster::progress at the last poll
+  uint32_t num_polls = 0;            // that have seen since what they had seen before
+  uint32_t num_parks = 0;            // how often it was parked since
+  std::array<uint64_t, 4> polled{};  // what the last ones saw
 };
 
 struct Warp {
@@ -74,6 +75,8 @@ struct Warp {
   std::vector<std::byte> local;                // [lane][bytes]
   std::array<uint32_t, kLanes> cp_groups{};    // cp.async groups that a lane has committed
   std::array<uint32_t, kLanes> bulk_groups{};  // bulk groups, likewise
+  uint32_t registers = 0;                      // of a thread, as setmaxnreg has left it
+  uint64_t elect_seed = 0;                     // which lane elect.sync takes; 0: the lowest
   uint32_t wgmma_groups = 0;                   // that the warp has committed
   WgmmaRegisters wgmma;                        // in use from its first wgmma or wgmma.fence on
   std::vector<Unwaited> unwaited;              // finished operations of its groups

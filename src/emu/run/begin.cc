@@ -16,6 +16,16 @@ std::array<uint32_t, 3> index_in(const std::array<uint32_t, 3>& extents, uint32_
   return {linear % extents[0], linear / extents[0] % extents[1], linear / extents[0] / extents[1]};
 }
 
+// Of a thread: what .maxnreg says, or as many as the file has for the blocks that shall be there at once. 0: the kernel
+// says nothing, and setmaxnreg is ignored.
+uint32_t registers_at_launch(const Program& program, const std::array<uint32_t, 3>& block) {
+  if (program.max_registers != 0) return program.max_registers;
+  if (program.max_threads[0] == 0 && program.required_threads[0] == 0) return 0;
+  constexpr uint32_t kFile = 64 << 10, kMost = 256;
+  const uint32_t warps = (volume_of(block) + kLanes - 1) / kLanes;
+  return std::min(kFile / (warps * kLanes * std::max(1u, program.least_ctas)) / 8 * 8, kMost);
+}
+
 }  // namespace
 
 void ClusterRun::begin(uint32_t cluster_index) {
@@ -29,12 +39,15 @@ void ClusterRun::begin(uint32_t cluster_index) {
   cluster_.operations.clear();
   cluster_.num_operations = 0;
   cluster_.mbarriers.clear();
-  cluster_.barrier = {};
   next_warp_ = 0;
   const uint32_t shared = program_.dynamic_shared_base + launch.dynamic_shared_bytes;
   cluster_.shared_bytes = (shared + 15) / 16 * 16;
   cluster_.shadow.reset(state_.options->checks, num_ctas * cluster_.shared_bytes,
                         num_ctas * num_warps);
+  cluster_.barrier.generation = 0;
+  cluster_.barrier.channel = cluster_.shadow.add_channel();
+  cluster_.barrier.arrived.assign(num_ctas * num_warps, 0);
+  cluster_.barrier.unwaited.assign(num_ctas * num_warps, 0);
   while (cluster_.ctas.size() < num_ctas) cluster_.ctas.push_back(std::make_unique<Cta>());
   for (uint32_t rank = 0; rank < num_ctas; ++rank) begin_cta(*cluster_.ctas[rank], rank);
 }
@@ -51,14 +64,14 @@ void ClusterRun::begin_cta(Cta& cta, uint32_t rank) {
   cta.rank = rank;
   cta.cluster = &cluster_;
   cta.first_agent = rank * num_warps;
-  cta.free_registers = 0;
+  cta.free_registers = 0;  // a launch gives all to its warps
   cta.wgmma.clear();
   cta.params = launch.params;
   cta.local_bytes = program_.local_bytes;
   cta.barriers = {};
   cta.memory = state_.memory;
   cta.reports = state_.reports;
-  cta.describer = &program_;
+  cta.describer = state_.names;
   cta.shared.assign(program_.dynamic_shared_base + launch.dynamic_shared_bytes,
                     std::byte{kPoisonByte});
   cta.warps.resize(num_warps);
@@ -100,6 +113,8 @@ void ClusterRun::begin_warp(Warp& warp, uint32_t first_thread) {
   warp.cp_groups = {};
   warp.bulk_groups = {};
   warp.wgmma_groups = 0;
+  warp.registers = registers_at_launch(program_, state_.launch->block);
+  warp.elect_seed = state_.options->seed;
   warp.wgmma.reset(0);
   warp.unwaited.clear();
   warp.last_range = nullptr;

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is said when nothing can move.
+// What is said when nothing can move: who waits for what, who has come there, and what has probably happened.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "emu/run/scheduler.h"
+#include "emu/run/story.h"
 
 namespace fa4::emu {
 
@@ -11,35 +15,35 @@ std::string ClusterRun::what_it_waits_for(const Warp& warp, const Split& split) 
     case WaitOn::Kind::NamedBarrier: {
       const NamedBarrier& barrier = warp.cta->barriers[split.wait.id];
       return fmt::format(
-          "at barrier {}, generation {}: {} of {} threads have come", split.wait.id,
+          "wait at barrier {}, generation {}: {} of {} threads have come", split.wait.id,
           barrier.generation, barrier.arrived,
           barrier.all_threads ? warp.cta->num_live_warps() * kLanes : barrier.expected);
     }
     case WaitOn::Kind::WarpBarrier:
-      return "for other lanes of their warp";
+      return "wait for other lanes of their warp";
     case WaitOn::Kind::Join:
-      return "for lanes that a branch has parted from them";
+      return "wait for lanes that a branch has parted from them";
     case WaitOn::Kind::CpAsync:
-      return "for their copies";
+      return "wait for their copies";
     case WaitOn::Kind::BulkGroup:
-      return "for their bulk groups";
+      return "wait for their bulk groups";
     case WaitOn::Kind::Wgmma:
-      return "for their wgmma groups";
-    case WaitOn::Kind::Mbarrier: {
-      const BarrierRecord& record = cluster_.mbarriers.records()[split.wait.id];
-      return fmt::format("at mbarrier {:#x} for phase {}: it is in phase {}", record.address,
-                         split.wait.generation, record.phase);
-    }
+      return "wait for their wgmma groups";
+    case WaitOn::Kind::Mbarrier:
+      return state_of_wait(cluster_, cluster_.mbarriers.records()[split.wait.id],
+                           split.wait.generation);
     case WaitOn::Kind::ClusterBarrier:
-      return fmt::format("at the cluster's barrier, generation {}", split.wait.generation);
+      return fmt::format("wait at the cluster's barrier, generation {}: {} threads have not come",
+                         split.wait.generation, cluster_.num_missing());
     case WaitOn::Kind::Registers:
-      return fmt::format("for {} registers; {} are free", split.wait.id, warp.cta->free_registers);
+      return fmt::format("wait for {} registers; {} are free", split.wait.id,
+                         warp.cta->free_registers);
     case WaitOn::Kind::Poll:
-      return "in a loop for something that nobody changes";
+      return "look again and again at what nobody changes";
     case WaitOn::Kind::Nothing:
       break;
   }
-  return "";
+  return "wait";
 }
 
 std::string ClusterRun::who_waits() const {
@@ -47,36 +51,52 @@ std::string ClusterRun::who_waits() const {
   for (const auto& cta : cluster_.ctas) {
     for (const Warp& warp : cta->warps) {
       for (const Split& split : warp.splits) {
-        text += fmt::format("\n  {:<7} lanes {:#010x} wait {}", cluster_.name_of(warp.agent),
-                            split.mask, what_it_waits_for(warp, split));
+        text += fmt::format("\n  {:<7} lanes {:#010x} {}", cluster_.name_of(warp.agent), split.mask,
+                            what_it_waits_for(warp, split));
         if (split.pc < program_.code.size()) {
-          text += fmt::format("\n          at {}", program_.site(program_.code[split.pc]));
+          text += fmt::format("\n          at    {}", program_.site(program_.code[split.pc]));
         }
+        if (split.wait.kind != WaitOn::Kind::Mbarrier) continue;
+        text += events_of_phase(cluster_, cluster_.mbarriers.records()[split.wait.id]);
       }
     }
   }
-  return text;
+  return text + cycle_of_waits(cluster_) + likely_stories(cluster_);
+}
+
+std::string ClusterRun::whose() const {
+  const Cta& first = *cluster_.ctas.front();
+  return fmt::format(
+      "{} warps of {} ({}, {}, {}) wait and nothing can move{}", cluster_.num_live_warps(),
+      cluster_.ctas.size() == 1 ? "CTA" : "the cluster that begins with CTA", first.index[0],
+      first.index[1], first.index[2],
+      cluster_.operations.empty()
+          ? std::string()
+          : fmt::format("; {} operations are in flight", cluster_.operations.size()));
 }
 
 void report_deadlock(LaunchState& state, const std::vector<const ClusterRun*>& runs) {
   std::string text = "deadlock: ";
   for (size_t i = 0; i < runs.size(); ++i) {
-    text += (i == 0 ? "" : "\n") + runs[i]->whose();
-    text += runs[i]->who_waits();
+    text += (i == 0 ? "" : "\n") + runs[i]->whose() + runs[i]->who_waits();
   }
   state.reports->add(Level::Error, "deadlock", "", std::move(text));
   throw Stop("deadlock");
 }
 
-std::string ClusterRun::whose() const {
-  const Cta& first = *cluster_.ctas.front();
-  return fmt::format("{} warps of {} ({}, {}, {}) wait and nothing can move",
-                     cluster_.num_live_warps(),
-                     cluster_.ctas.size() == 1 ? "CTA" : "the cluster that begins with CTA",
-                     first.index[0], first.index[1], first.index[2]);
-}
-
 // What must not be left when all have exited.
-void ClusterRun::end_cluster() {}
+void ClusterRun::end_cluster() {
+  for (const BarrierRecord& record : cluster_.mbarriers.records()) {
+    if (!record.live || record.tx == 0) continue;
+    const std::string name = cluster_.name_of_shared(record.address);
+    state_.reports->add(
+        Level::Error, "mbar.tx_leak", name,
+        fmt::format("lost bytes: {} bytes {} {} in phase {}, and all warps have exited{}",
+                    std::abs(record.tx),
+                    record.tx > 0 ? "have not come that are expected by"
+                                  : "have come that were not expected by",
+                    name, record.phase, events_of_phase(cluster_, record)));
+  }
+}
 
 }  // namespace fa4::emu

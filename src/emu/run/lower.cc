@@ -74,8 +74,28 @@ bool has_global_atomics(const ptx::Instruction& text) {
   if (text.opcode == "cp") return has("reduce") && has("global");
   if (text.opcode != "atom" && text.opcode != "red") return false;
   return std::find_if(text.modifiers.begin(), text.modifiers.end(), [](std::string_view word) {
-           return word == "shared" || word == "shared::cta";
+           return word.substr(0, 6) == "shared";
          }) == text.modifiers.end();
+}
+
+// Whether an instruction may wait for other CTAs: a strong load of global memory, or an atomic whose result is used.
+bool may_wait_on_memory(const ptx::Instruction& text) {
+  if (text.opcode == "atom") return has_global_atomics(text);
+  if (text.opcode != "ld") return false;
+  bool strong = false;
+  for (const std::string_view word : text.modifiers) {
+    strong = strong || word == "volatile" || word == "relaxed" || word == "acquire";
+    if (word.substr(0, 6) == "shared" || word == "local") return false;
+  }
+  return strong;
+}
+
+void name_shared(const ptx::Variable& variable, uint64_t at, Program* program) {
+  ptx::Variable element = variable;
+  element.extents.clear();
+  program->shared_variables.push_back({std::string(variable.name), static_cast<uint32_t>(at),
+                                       static_cast<uint32_t>(bytes_of(variable)),
+                                       static_cast<uint32_t>(bytes_of(element))});
 }
 
 // Static shared variables that the kernel names, in the order of their declaration, then the dynamic ones.
@@ -101,6 +121,7 @@ void place_shared(const ModuleSymbols& symbols, const std::vector<LowerItem>& it
     if (bytes_of(*variable) == 0 || !is_named(variable)) continue;
     at = rounded(at, alignment_of(*variable));
     scopes->add_symbol(0, variable->name, {Space::Shared, at, bytes_of(*variable)});
+    name_shared(*variable, at, program);
     at += bytes_of(*variable);
   }
   uint64_t alignment = 16;
@@ -122,6 +143,8 @@ void place_shared(const ModuleSymbols& symbols, const std::vector<LowerItem>& it
 void read_directives(const ptx::Function& function, Program* program) {
   for (const ptx::PerformanceDirective& directive : function.directives) {
     if (directive.name == "explicitcluster") program->explicit_cluster = true;
+    if (directive.name == "maxnreg") program->max_registers = directive.values.at(0);
+    if (directive.name == "minnctapersm") program->least_ctas = directive.values.at(0);
     if (directive.name == "blocksareclusters") program->blocks_are_clusters = true;
     if (directive.name == "maxclusterrank") program->max_cluster = directive.values.at(0);
     std::array<uint32_t, 3>* threads = directive.name == "maxntid"   ? &program->max_threads
@@ -178,6 +201,7 @@ Program lower(const ptx::Module& module, const ptx::Function& function,
   std::vector<LowerItem> items;
   Flattening(&scopes, &items).block(*function.body, scopes.open(0));
   place_shared(symbols, items, &scopes, &program);
+  for (const auto& [variable, at] : scopes.shared()) name_shared(*variable, at, &program);
 
   std::vector<FlowStep> steps;
   for (const LowerItem& item : items) steps.push_back(flow_of(*item.text, scopes, item.scope));
@@ -209,6 +233,7 @@ Program lower(const ptx::Module& module, const ptx::Function& function,
     program.lines.push_back(&text);
     program.code.push_back(instr);
     program.global_atomics = program.global_atomics || has_global_atomics(text);
+    program.waits_on_memory = program.waits_on_memory || may_wait_on_memory(text);
   }
   operands.finish();
   mark_wgmma_registers(&program);

@@ -10,6 +10,7 @@
 
 #include "emu/isa/table.h"
 #include "emu/ptx/parser.h"
+#include "emu/run/names.h"
 #include "emu/run/program.h"
 #include "emu/run/scheduler.h"
 
@@ -294,9 +295,11 @@ RunReport Machine::launch(const KernelLaunch& given) {
   shared.options = &state_->options;
   shared.memory = &state_->memory;
   shared.reports = &reports;
+  const LaunchNames names(program, launch);
+  shared.names = &names;
 
   // Clusters are independent, so their results do not depend on which thread runs them. Atomics on global memory tie
-  // them together: then one thread runs them in order.
+  // them together: then one thread runs them, in order; where they may wait for one another, several at a time.
   const auto num_clusters =
       static_cast<uint32_t>(volume_of_launch(launch.grid) / volume_of_launch(launch.cluster));
   const uint32_t wanted = state_->options.threads == 0
@@ -317,8 +320,12 @@ RunReport Machine::launch(const KernelLaunch& given) {
     for (size_t form = 0; form < counts.size(); ++form) counts[form] += run.counts()[form];
   };
   std::vector<std::thread> helpers;
-  for (uint32_t thread = 1; thread < num_threads; ++thread) helpers.emplace_back(work);
-  work();
+  if (program.waits_on_memory) {
+    run_beside_one_another(shared, num_clusters, &counts);
+  } else {
+    for (uint32_t thread = 1; thread < num_threads; ++thread) helpers.emplace_back(work);
+    work();
+  }
   for (std::thread& thread : helpers) thread.join();
 
   RunReport report;

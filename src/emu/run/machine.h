@@ -39,10 +39,27 @@ struct MachineOptions {
   Numerics numerics = Numerics::Exact;
   bool checks = true;    // races, uninitialised reads
   uint32_t threads = 0;  // of the host; 0: as many as there are processors
+  uint32_t resident =
+      4;  // clusters that run beside one another where they may wait for one another
   uint64_t most_instructions = uint64_t{1} << 40;  // of a launch, all warps together
 };
 
 using ModuleId = size_t;
+
+// What the kernel calls its warps and its shared memory, for reports.
+struct LaunchLabels {
+  struct Warps {
+    uint32_t first, last;  // of a CTA
+    std::string name;      // "Load"
+  };
+  struct Shared {
+    std::string name;  // "full"
+    uint32_t offset, bytes,
+        count;  // from the start of the dynamic shared memory; of one element; elements
+  };
+  std::vector<Warps> warps;
+  std::vector<Shared> shared;
+};
 
 struct KernelLaunch {
   ModuleId module = 0;
@@ -52,6 +69,7 @@ struct KernelLaunch {
   std::array<uint32_t, 3> cluster = {1, 1, 1};  // all 1: what the kernel says, if it does
   bool non_portable_cluster = false;            // up to 16 CTAs, not 8
   uint32_t dynamic_shared_bytes = 0;
+  LaunchLabels labels;
   std::vector<std::byte> params;  // as the entry lays them out, each at its alignment
 };
 

@@ -35,6 +35,7 @@ class Scopes {
   uint32_t num_rows() const { return num_rows_; }
   uint32_t num_predicates() const { return num_predicates_; }
   uint32_t local_bytes() const { return local_bytes_; }
+  const std::vector<std::pair<const ptx::Variable*, uint64_t>>& shared() const { return shared_; }
   uint64_t shared_end() const { return shared_end_; }
 
  private:
@@ -55,6 +56,7 @@ class Scopes {
   uint32_t num_predicates_ = 1;  // likewise
   uint32_t local_bytes_ = 0;
   uint64_t shared_end_ = kReservedShared;
+  std::vector<std::pair<const ptx::Variable*, uint64_t>> shared_;  // variables of blocks, offsets
 };
 
 class Operands final : public isa::Decoder {

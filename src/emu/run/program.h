@@ -82,6 +82,11 @@ struct Program : Describer {
   const ptx::Module* module = nullptr;         // that they belong to
   std::vector<ConstantRow> constants;
   std::vector<SpecialRow> specials;
+  struct SharedVariable {
+    std::string name;
+    uint32_t offset, bytes, element_bytes;
+  };
+  std::vector<SharedVariable> shared_variables;  // static ones
   uint32_t num_rows = 0;
   uint32_t num_predicates = 0;
   uint32_t local_bytes = 0;
@@ -90,10 +95,13 @@ struct Program : Describer {
   std::array<uint32_t, 3> max_threads{};
   std::array<uint32_t, 3> required_threads{};
   std::array<uint32_t, 3> required_cluster{};  // .reqnctapercluster; 0: not said
-  uint32_t max_cluster = 0;                    // .maxclusterrank; 0: not said
-  bool explicit_cluster = false;               // .explicitcluster: launched with clusters only
-  bool blocks_are_clusters = false;            // .blocksareclusters
-  bool global_atomics = false;                 // its CTAs run in order, on one thread of the host
+  uint32_t max_registers = 0;                  // .maxnreg; 0: not said
+  uint32_t least_ctas = 0;                     // .minnctapersm; 0: not said
+  bool waits_on_memory = false;      // reads of global memory that may wait for other CTAs
+  uint32_t max_cluster = 0;          // .maxclusterrank; 0: not said
+  bool explicit_cluster = false;     // .explicitcluster: launched with clusters only
+  bool blocks_are_clusters = false;  // .blocksareclusters
+  bool global_atomics = false;       // its CTAs run in order, on one thread of the host
   std::vector<RegisterUse> uses;     // of all instructions, in the order of the code
   std::vector<uint32_t> first_uses;  // of each instruction; one more for the end
 

@@ -222,7 +222,7 @@ void ClusterRun::step_operation(size_t at) {
   AsyncOp& op = *cluster_.operations[at];
   size_t steps = op.num_steps() + 1;
   if (policy_ == Policy::Torn) {
-    steps = 1 + cluster_.random.below((op.num_steps() + 3) / 4);
+    steps = 1 + cluster_.random.below(op.num_steps() / 4 + 1);
   } else if (policy_ == Policy::Random) {
     const size_t made = op.num_made();
     steps = made < op.num_reads()   ? op.num_reads() - made
@@ -249,6 +249,7 @@ void ClusterRun::count_instructions(uint64_t instructions) {
 
 void ClusterRun::run_split(Warp& warp, size_t at) {
   warp.split = at;
+  if (warp.splits[at].wait.kind == WaitOn::Kind::Poll) warp.splits[at].wait = {};
   const bool shuffles = policy_ == Policy::Random || policy_ == Policy::Torn;
   const uint64_t quantum =
       shuffles ? 1 + cluster_.random.below(4096) : std::numeric_limits<uint64_t>::max();
@@ -301,6 +302,7 @@ void ClusterRun::run_split(Warp& warp, size_t at) {
       continue;
     }
     ++warp.splits[at].pc;
+    if (warp.splits[at].wait.kind != WaitOn::Kind::Nothing) break;  // parked
     if (warp.retired - begun >= quantum) break;
   }
   count_instructions(warp.retired - begun);
@@ -310,7 +312,9 @@ void ClusterRun::run_split(Warp& warp, size_t at) {
 void ClusterRun::end_lanes(Warp& warp) {
   warp.splits.erase(warp.splits.begin() + static_cast<std::ptrdiff_t>(warp.split));
   note_progress(cluster_);
+  complete_if_full(cluster_);
   if (!warp.splits.empty()) return;
+  warp.cta->free_registers += warp.registers * kLanes;
   for (uint32_t id = 0; id < kNumNamedBarriers; ++id) complete_if_full(*warp.cta, id);
 }
 

@@ -20,6 +20,7 @@ struct LaunchState {
   const MachineOptions* options = nullptr;
   GlobalMemory* memory = nullptr;
   Reports* reports = nullptr;
+  const Describer* names = nullptr;
   std::atomic<uint64_t> instructions = 0;
   std::atomic<bool> stopped = false;
 };
@@ -40,6 +41,9 @@ class ClusterRun {
   // For the report of a deadlock: one sentence, and lines for each that waits.
   std::string whose() const;
   std::string who_waits() const;
+
+  // Counts what others can see together with other clusters.
+  void share_progress(uint64_t* progress) { cluster_.progress = progress; }
 
   const std::vector<uint64_t>& counts() const { return counts_; }  // warp instructions by form
 
@@ -77,6 +81,10 @@ class ClusterRun {
   size_t next_warp_ = 0;     // of the round robin
   std::vector<uint64_t> counts_;
 };
+
+// All clusters of a launch, several at a time; adds the warp instructions by form to `counts`.
+void run_beside_one_another(LaunchState& state, uint32_t num_clusters,
+                            std::vector<uint64_t>* counts);
 
 [[noreturn]] void report_deadlock(LaunchState& state, const std::vector<const ClusterRun*>& runs);
 

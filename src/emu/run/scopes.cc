@@ -74,6 +74,7 @@ void Scopes::add_variable(uint32_t scope, const ptx::Variable& variable) {
     const uint64_t at = rounded(shared_end_);
     add_symbol(scope, variable.name, {Space::Shared, at, bytes_of(variable)});
     shared_end_ = at + bytes_of(variable);
+    shared_.emplace_back(&variable, at);
     if (shared_end_ > kOffsetMask) scope_failed(variable.place, "too much shared memory");
   } else {
     scope_failed(

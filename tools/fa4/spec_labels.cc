@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spec_labels.h"
+
+#include <charconv>
+#include <string_view>
+
+#include "error.h"
+#include "spec_json.h"
+
+namespace fa4::cli {
+namespace {
+
+// "3", or "0-3".
+std::pair<uint32_t, uint32_t> warps_of(std::string_view text) {
+  const size_t dash = text.find('-');
+  const auto number = [&](std::string_view part) {
+    uint32_t value = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    if (error != std::errc() || end != part.data() + part.size() || value > 31) {
+      bad_input("labels.warps has {}; it must be a warp of 0 to 31, or a range such as \"0-3\"",
+                printable(std::string(text)));
+    }
+    return value;
+  };
+  const uint32_t first = number(text.substr(0, dash));
+  const uint32_t last = dash == std::string_view::npos ? first : number(text.substr(dash + 1));
+  if (last < first)
+    bad_input("labels.warps has {}, which ends before it begins", printable(std::string(text)));
+  return {first, last};
+}
+
+}  // namespace
+
+void SpecLabels::read(const Json& item) {
+  check_members(item, "labels", {"warps", "shared"});
+  const Json warps = item.value("warps", Json::object());
+  if (!warps.is_object()) {
+    bad_input("labels.warps is {}; it must be an object", text_of_json(warps));
+  }
+  for (const auto& [range, name] : warps.items()) {
+    const std::pair<uint32_t, uint32_t> which = warps_of(range);
+    warps_.push_back({to_text(name, "labels.warps." + range), which.first, which.second});
+  }
+  const Json shared = item.value("shared", Json::object());
+  if (!shared.is_object()) {
+    bad_input("labels.shared is {}; it must be an object", text_of_json(shared));
+  }
+  for (const auto& [name, place] : shared.items()) {
+    const std::string where = "labels.shared." + printable(name);
+    if (!place.is_array() || place.size() < 2 || place.size() > 3) {
+      bad_input("{} is {}; it must be [offset, bytes] or [offset, bytes, count]", where,
+                text_of_json(place));
+    }
+    shared_.push_back({name, to_word(place[0], where), to_word(place[1], where),
+                       place.size() == 3 ? to_word(place[2], where) : 1});
+  }
+}
+
+const fa4emu_labels* SpecLabels::labels() {
+  if (warps_.empty() && shared_.empty()) return nullptr;
+  given_warps_.clear();
+  given_shared_.clear();
+  for (const Warps& label : warps_) {
+    given_warps_.push_back({label.first, label.last, label.name.c_str()});
+  }
+  for (const Shared& label : shared_) {
+    given_shared_.push_back({label.name.c_str(), label.offset, label.bytes, label.count, 0});
+  }
+  given_.struct_size = sizeof(given_);
+  given_.warps = given_warps_.data();
+  given_.num_warps = given_warps_.size();
+  given_.shared = given_shared_.data();
+  given_.num_shared = given_shared_.size();
+  return &given_;
+}
+
+}  // namespace fa4::cli
