@@ -61,10 +61,6 @@ struct Table {
           matrix_forms(),     async_forms(),       mbarrier_forms(), cluster_forms(),
           fence_forms(),      store_async_forms(), bulk_forms(),     tensor_copy_forms(),
           tensor_map_forms(), wgmma_forms()}) {
-         {integer_forms(), logic_forms(), float_forms(), half_forms(), special_forms(),
-          convert_forms(), move_forms(), memory_forms(), atomic_forms(), control_forms(),
-          warp_forms(), barrier_forms(), matrix_forms(), async_forms(), mbarrier_forms(),
-          cluster_forms(), fence_forms(), store_async_forms()}) {
       for (const Form& form : chapter) {
         by_opcode[syntax_of(form.syntax).opcode].push_back(static_cast<uint16_t>(rows.size()));
         rows.push_back({&form, syntax_of(form.syntax)});
