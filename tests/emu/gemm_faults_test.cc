@@ -34,7 +34,7 @@ const std::vector<GemmFault>& gemm_faults() {
       {"SlotReleasedBeforeItsWgmmaWasWaitedFor",
        {{gemm + "mma.h", "    ptx::wgmma_wait_group<1>();\n    ring.release(held_slot);",
          "    ring.release(held_slot);\n    ptx::wgmma_wait_group<1>();"}},
-       {"race", "spoiled"}},
+       {"race", "mbar", "deadlock", "spoiled"}},
       {"NoWarpBarrierBeforeTheStore",
        {{gemm + "store.h", "      ptx::fence_proxy_async();\n      __syncwarp();\n",
          "      ptx::fence_proxy_async();\n"}},
@@ -120,6 +120,8 @@ TEST_P(Sm90GemmFault, IsFound) {
   }
   EXPECT_FALSE(seen.empty()) << "it is not found";
   for (const std::string& sign : seen) {
+    if (sign == "spoiled" && seen.size() > 1)
+      continue;  // what is reported may spoil the result too
     EXPECT_TRUE(std::any_of(fault.signs.begin(), fault.signs.end(),
                             [&](const std::string& one) { return sign.starts_with(one); }))
         << sign << " is not among the signs that are expected\n"
