@@ -189,6 +189,10 @@ FA4EMU_API fa4emu_status fa4emu_entry_name(fa4emu_machine* machine, uint64_t mod
                                            const char** name);
 FA4EMU_API fa4emu_status fa4emu_entry_facts(fa4emu_machine* machine, uint64_t module,
                                             const char* entry, fa4emu_entry* facts);
+/* Where the entry's parameter of that index lies among all of them; bytes 0 beyond the last. */
+FA4EMU_API fa4emu_status fa4emu_entry_param(fa4emu_machine* machine, uint64_t module,
+                                            const char* entry, size_t index, uint32_t* offset,
+                                            uint32_t* bytes);
 /* Where a variable of the module lies, as cuModuleGetGlobal says it. */
 FA4EMU_API fa4emu_status fa4emu_variable(fa4emu_machine* machine, uint64_t module, const char* name,
                                          void** address, uint64_t* bytes);

@@ -117,6 +117,12 @@ TEST_F(HostMachine, TellsOfItsEntriesAndVariables) {
   ASSERT_EQ(fa4emu_entry_facts(machine_, module_, "fill", &facts), FA4EMU_OK);
   EXPECT_EQ(facts.param_bytes, 8u);
   EXPECT_EQ(facts.max_threads[0], 64u);
+  uint32_t offset = 1, param_bytes = 0;
+  ASSERT_EQ(fa4emu_entry_param(machine_, module_, "fill", 0, &offset, &param_bytes), FA4EMU_OK);
+  EXPECT_EQ(offset, 0u);
+  EXPECT_EQ(param_bytes, 8u);
+  ASSERT_EQ(fa4emu_entry_param(machine_, module_, "fill", 1, &offset, &param_bytes), FA4EMU_OK);
+  EXPECT_EQ(param_bytes, 0u);
   void* address = nullptr;
   uint64_t bytes = 0;
   ASSERT_EQ(fa4emu_variable(machine_, module_, "counter", &address, &bytes), FA4EMU_OK);

@@ -191,6 +191,21 @@ fa4emu_status fa4emu_entry_facts(fa4emu_machine* machine, uint64_t module, const
   });
 }
 
+fa4emu_status fa4emu_entry_param(fa4emu_machine* machine, uint64_t module, const char* entry,
+                                 size_t index, uint32_t* offset, uint32_t* bytes) {
+  namespace host = fa4::emu::host;
+  return host::guarded([&] {
+    fa4emu_machine& owner = host::checked_machine(machine);
+    host::entries_of(owner, module);
+    if (entry == nullptr || offset == nullptr || bytes == nullptr) {
+      host::bad_argument("entry, offset and bytes must not be null");
+    }
+    const auto parameters = owner.machine.entry(module, entry).parameters;
+    *offset = index < parameters.size() ? parameters[index].offset : 0;
+    *bytes = index < parameters.size() ? parameters[index].bytes : 0;
+  });
+}
+
 fa4emu_status fa4emu_variable(fa4emu_machine* machine, uint64_t module, const char* name,
                               void** address, uint64_t* bytes) {
   namespace host = fa4::emu::host;

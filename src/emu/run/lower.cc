@@ -196,6 +196,8 @@ Program lower(const ptx::Module& module, const ptx::Function& function,
                                      kMostParamBytes));
     }
     scopes.add_symbol(0, parameter.name, {Space::Param, program.param_bytes, bytes_of(parameter)});
+    program.parameters.push_back(
+        {program.param_bytes, static_cast<uint32_t>(bytes_of(parameter))});
     program.param_bytes += static_cast<uint32_t>(bytes_of(parameter));
   }
   std::vector<LowerItem> items;

@@ -268,7 +268,8 @@ EntryFacts Machine::entry(ModuleId module, std::string_view name) const {
   return {.param_bytes = program.param_bytes,
           .static_shared_bytes = program.dynamic_shared_base - kReservedShared,
           .max_threads = program.max_threads,
-          .threads = program.required_threads};
+          .threads = program.required_threads,
+          .parameters = program.parameters};
 }
 
 GlobalRange Machine::variable(ModuleId module, std::string_view name) const {

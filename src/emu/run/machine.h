@@ -73,12 +73,19 @@ struct KernelLaunch {
   std::vector<std::byte> params;  // as the entry lays them out, each at its alignment
 };
 
+// Where a parameter lies among all of an entry's.
+struct ParameterFacts {
+  uint32_t offset = 0;
+  uint32_t bytes = 0;
+};
+
 // What an entry asks for.
 struct EntryFacts {
   uint32_t param_bytes = 0;
   uint32_t static_shared_bytes = 0;
   std::array<uint32_t, 3> max_threads = {0, 0, 0};  // .maxntid; 0: not said
   std::array<uint32_t, 3> threads = {0, 0, 0};      // .reqntid; 0: not said
+  std::vector<ParameterFacts> parameters;           // in their order
 };
 
 struct FormCount {

@@ -13,6 +13,7 @@
 #include "emu/isa/instr.h"
 #include "emu/machine/cta.h"
 #include "emu/ptx/module.h"
+#include "emu/run/machine.h"
 
 namespace fa4::emu {
 
@@ -92,6 +93,7 @@ struct Program : Describer {
   uint32_t local_bytes = 0;
   uint32_t dynamic_shared_base = kReservedShared;  // behind the static variables
   uint32_t param_bytes = 0;
+  std::vector<ParameterFacts> parameters;
   std::array<uint32_t, 3> max_threads{};
   std::array<uint32_t, 3> required_threads{};
   std::array<uint32_t, 3> required_cluster{};  // .reqnctapercluster; 0: not said
