@@ -8,14 +8,16 @@
 namespace fa4::jit {
 
 std::string generated_source(const plan::KernelSpec& spec) {
+  const std::string cluster =
+      spec.cluster > 1 ? fmt::format("__cluster_dims__({}, 1, 1) ", spec.cluster) : "";
   return fmt::format(
       "#include \"{}{}\"\n"
       "constexpr auto kConfig = {};\n"
-      "extern \"C\" __global__ void __launch_bounds__({}, {})\n"
+      "extern \"C\" __global__ void {}__launch_bounds__({}, {})\n"
       "{}(const __grid_constant__ {} params) {{\n"
       "  {}<kConfig>(params);\n"
       "}}\n",
-      kVirtualRoot, spec.header, spec.config, spec.threads, spec.min_blocks, spec.entry,
+      kVirtualRoot, spec.header, spec.config, cluster, spec.threads, spec.min_blocks, spec.entry,
       spec.params, spec.function);
 }
 

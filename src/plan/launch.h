@@ -34,6 +34,7 @@ struct KernelSpec {
   uint32_t threads = 0;     // of a block
   uint32_t min_blocks = 1;  // per SM, for the launch bounds
   uint32_t smem_bytes = 0;  // dynamic
+  uint32_t cluster = 1;     // CTAs along x that run together, part of the code
 };
 
 struct Launch {

@@ -7,6 +7,7 @@
 #include "emu/isa/lanes.h"
 #include "emu/isa/members.h"
 #include "emu/isa/table.h"
+#include "emu/machine/cluster.h"
 #include "emu/machine/warp_report.h"
 
 namespace fa4::emu::isa {
@@ -185,6 +186,7 @@ Outcome warp_elect(Warp& warp, const Instr& i) {
 
 Outcome warp_barrier(Warp& warp, const Instr& i) {
   const Outcome outcome = for_groups(warp, member_row(i), [](LaneMask, LaneMask) {});
+  if (outcome != Outcome::Wait) warp.cta->cluster->shadow.lanes_meet(warp.agent);
   return outcome == Outcome::Wait ? Outcome::Wait : Outcome::Yield;
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -122,6 +123,16 @@ void report_conflict(Warp& warp, const Conflict& conflict, uint32_t offset, int 
                     fmt::format("race: {} meets the {}, which reads it, and for which nobody has "
                                 "waited",
                                 here, other("asynchronous operation")));
+    case Conflict::Kind::Unfenced:
+      return report(warp, Level::Error, "proxy.unfenced",
+                    fmt::format("race: {} is of the asynchronous proxy, and no fence.proxy.async "
+                                "comes after the {}",
+                                here, other("write")));
+    case Conflict::Kind::UnfencedLanes:
+      return report(warp, Level::Error, "proxy.unfenced_lanes",
+                    fmt::format("race: {} is of the asynchronous proxy; each lane has fenced for "
+                                "itself the {}, and no warp barrier has told this one",
+                                here, other("write")));
     case Conflict::Kind::Unwritten:
       return report(warp, Level::Error, "smem.uninit",
                     fmt::format("uninitialised read: nobody has written what is {}", here));
@@ -210,6 +221,7 @@ std::byte* note_source(AsyncOp& op, uint64_t address, int lane, uint32_t bytes,
   Warp& warp = *op.warp;
   std::byte* at = place_in_shared(warp, address, lane, bytes, Access::Read, alignment, false);
   if (at == nullptr) return nullptr;
+  if (std::popcount(op.lanes) > 1) warp.cta->cluster->shadow.issued_by_all(warp.agent);
   report_conflict(
       warp,
       warp.cta->cluster->shadow.copy_reads(op.id, op.site, warp.cta->shadow_offset(at), bytes),

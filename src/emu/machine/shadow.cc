@@ -17,8 +17,8 @@ uint8_t bytes_within(uint32_t cell, uint32_t offset, uint32_t bytes) {
 
 void Shadow::reset(bool enabled, uint32_t bytes, uint32_t num_warps) {
   enabled_ = enabled;
-  num_warps_ = num_agents_ = num_warps;
-  stride_ = num_warps;
+  num_warps_ = num_warps;
+  num_agents_ = stride_ = 2 * num_warps;
   clocks_.assign(size_t{num_warps} * stride_, 0);
   for (uint32_t warp = 0; warp < num_warps; ++warp) clock(warp, warp) = 1;
   cells_.assign(enabled ? (bytes + 3) / 4 : 0, {});
@@ -27,6 +27,7 @@ void Shadow::reset(bool enabled, uint32_t bytes, uint32_t num_warps) {
   sources_.clear();
   lists_.assign(1, {});
   channels_.clear();
+  fences_.assign(num_warps, {});
   given_.clear();
   fenced_.assign(num_warps, {});
   taken_.assign(num_warps, {});
@@ -170,6 +171,7 @@ Conflict Shadow::atomic(uint32_t warp, uint32_t offset, uint32_t bytes) const {
 void Shadow::join(std::span<const uint32_t> came, std::span<const uint32_t> waiting) {
   Clocks all(num_agents_, 0);
   for (const uint32_t warp : came) {
+    lanes_meet(warp);
     for (uint32_t of = 0; of < num_agents_; ++of) all[of] = std::max(all[of], clock(warp, of));
   }
   for (const uint32_t warp : waiting) learn(warp, all);

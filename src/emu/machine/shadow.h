@@ -3,7 +3,8 @@
 // what nobody has written, and uses of what an operation has not finished (design: FastTrack's epochs, Flanagan and
 // Freund 2009).
 //
-// The agents are the warps of the cluster, then its channels, which stand for mbarriers. A warp has a vector clock;
+// The agents are the warps of the cluster, then each of them again, as far as its writes are fenced for the asynchronous
+// proxy (shadow_proxy.cc), then its channels, which stand for mbarriers. A warp has a vector clock;
 // barriers join them. Of a channel it holds how many phases it knows to be complete, so that an operation which
 // completes a transaction in a phase is known to whoever has observed that phase, and to whoever they told. Lanes of
 // one warp are taken as ordered. Offsets are of the cluster: the rank times a CTA's bytes, and the offset therein.
@@ -26,7 +27,9 @@ struct Conflict {
     ReadWrite,    // an unordered read, overwritten
     CopyPending,  // bytes that an operation writes, which has not been waited for
     CopyReading,  // bytes that an operation reads, which has not been waited for
-    Unwritten,    // bytes that nobody has written
+    Unfenced,  // bytes that an operation reads, and no proxy fence has carried an ordinary write of them over
+    UnfencedLanes,  // likewise: each lane has fenced for itself, and no warp barrier has told the one that issues
+    Unwritten,  // bytes that nobody has written
   };
   Kind kind = Kind::None;
   uint32_t warp = 0;           // the other agent
@@ -62,6 +65,12 @@ class Shadow {
   uint32_t begin_copy(uint32_t warp);
   Conflict copy_reads(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
   Conflict copy_writes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
+  // fence.proxy.async by so many lanes of a warp, and a barrier among its lanes.
+  void fence_proxy(uint32_t warp, int lanes);
+  void lanes_meet(uint32_t warp);
+  // Before copy_reads: the lanes that issue are all that fenced.
+  void issued_by_all(uint32_t warp) { lanes_meet(warp); }
+
   // A warp knows from now on that an operation is done, or that it has read its sources. Up to four warps.
   void waited(uint32_t copy, uint32_t warp);
   void waited_read(uint32_t copy, uint32_t warp);
@@ -119,8 +128,15 @@ class Shadow {
     uint32_t phases = 0;
   };
   static constexpr uint16_t kManyReaders = 0xffff;
+  struct Fence {             // of the asynchronous proxy, by a warp
+    uint32_t pending = 0;    // its clock at the last one of several lanes, each for its own writes
+    uint32_t lanes_met = 0;  // its clock at the last barrier among its lanes
+  };
 
   bool ordered(uint32_t warp, const Cell& cell, Conflict* conflict) const;
+  bool is_fenced(uint32_t warp, const Cell& cell, Conflict* conflict) const;
+  uint32_t fenced_of(uint32_t warp) const { return num_warps_ + warp; }  // agents
+  uint32_t agent_of(uint32_t channel) const { return 2 * num_warps_ + channel; }
   bool knows(uint32_t warp, const Known& known) const;
   bool knows_done(uint32_t warp, const Copy& copy) const;
   uint32_t& clock(uint32_t warp, uint32_t of) { return clocks_[warp * stride_ + of]; }
@@ -143,7 +159,8 @@ class Shadow {
   std::vector<Clocks> readers_;   // clocks of reads by warp
   std::vector<Sources> sources_;  // none until an operation reads
   std::vector<std::vector<uint32_t>> lists_;
-  std::vector<Channel> channels_;  // agent num_warps_ + index
+  std::vector<Channel> channels_;  // agent agent_of(index)
+  std::vector<Fence> fences_;      // by warp
   std::unordered_map<const void*, Clocks> given_;
   std::vector<Clocks> fenced_;  // by warp: what it knew at its last fence
   std::vector<Clocks> taken_;   // by warp: what its next fence will teach it

@@ -35,7 +35,10 @@ Conflict Shadow::copy_reads(uint32_t copy, const void* site, uint32_t offset, ui
     }
     last = &cell;
     Conflict conflict;
-    if (!ordered(warp, cell, &conflict) && first.kind == Conflict::Kind::None) first = conflict;
+    if (!(ordered(warp, cell, &conflict) && is_fenced(warp, cell, &conflict)) &&
+        first.kind == Conflict::Kind::None) {
+      first = conflict;
+    }
   }
   if (sources_.empty()) sources_.assign((cells_.size() + 3) / 4, {});
   for (uint32_t index = offset / 16; index <= (offset + bytes - 1) / 16; ++index) {
@@ -105,7 +108,7 @@ void Shadow::signalled(uint32_t copy, uint32_t channel) {
   if (!enabled_) return;
   for (Known& known : copies_[copy].done) {
     if (known.clock != 0) continue;
-    known = {num_warps_ + channel, channels_[channel].phases + 1};
+    known = {agent_of(channel), channels_[channel].phases + 1};
     return;
   }
 }
@@ -136,6 +139,7 @@ void Shadow::arrive(uint32_t channel, const Clocks& knowing) {
 
 void Shadow::arrive(uint32_t channel, uint32_t warp) {
   if (!enabled_) return;
+  lanes_meet(warp);
   Clocks& arrived = channels_[channel].arrived;
   arrived.resize(num_agents_, 0);
   for (uint32_t of = 0; of < num_agents_; ++of)
@@ -157,14 +161,14 @@ void Shadow::complete(uint32_t channel) {
 void Shadow::observe(uint32_t channel, uint32_t warp) {
   if (!enabled_) return;
   const Channel& of = channels_[channel];
-  uint32_t& known = clock(warp, num_warps_ + channel);
+  uint32_t& known = clock(warp, agent_of(channel));
   if (known >= of.phases) return;  // by another lane, or told by others
   learn(warp, of.completed);
   known = of.phases;
 }
 
 uint32_t Shadow::known_phases(uint32_t channel, uint32_t warp) const {
-  return enabled_ ? clock(warp, num_warps_ + channel) : 0;
+  return enabled_ ? clock(warp, agent_of(channel)) : 0;
 }
 
 Clocks Shadow::knowledge_of(uint32_t warp) const {

@@ -8,14 +8,9 @@
 //     B, rows of it in SMEM (t)   l % 16                  l / 16                    b0 b1 of two n8 tiles
 #pragma once
 
-#include "base/types.h"
+#include "ptx/address.h"
 
 namespace fa4::ptx {
-
-// cvta.to.shared.u64: the 32-bit address, within the CTA's window, that all our wrappers take.
-FA4_DEVICE u32 smem_address(const void* pointer) {
-  return static_cast<u32>(__cvta_generic_to_shared(pointer));
-}
 
 // ldmatrix.sync.aligned.m8n8.x4.shared.b16 {r0, r1, r2, r3}, [row];
 // sm_75. A whole warp. r_i of lane t holds row t/4, columns 2(t%4) and 2(t%4)+1 of matrix i.

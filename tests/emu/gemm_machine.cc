@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "emu/gemm_machine.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "emu/machine/tensor_map.h"
+#include "jit/compiler.h"
+#include "jit/files.h"
+
+namespace fa4::emu::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+fa4::TensorMap gemm_map(const fa4::test::GemmMatrix& matrix, uint64_t base, uint32_t box_rows) {
+  TensorMap map;
+  map.type = static_cast<uint32_t>(MapType::BF16);
+  map.rank = 2;
+  map.address = base;
+  map.sizes = {matrix.cols, matrix.rows};
+  map.strides = {2, uint64_t{matrix.ld} * 2};
+  map.box = {64, box_rows};
+  map.steps = {1, 1};
+  map.swizzle = static_cast<uint32_t>(MapSwizzle::B128);
+  fa4::TensorMap bytes;
+  const std::string refusal = encode_tensor_map(map, reinterpret_cast<std::byte*>(&bytes));
+  EXPECT_EQ(refusal, "");
+  return bytes;
+}
+
+// A folder that goes with the test.
+class GemmScratch {
+ public:
+  GemmScratch() {
+    std::string name = (fs::temp_directory_path() / "fa4-gemm-XXXXXX").string();
+    path_ = mkdtemp(name.data());
+  }
+  ~GemmScratch() {
+    std::error_code error;
+    fs::remove_all(path_, error);
+  }
+  GemmScratch(const GemmScratch&) = delete;
+  GemmScratch& operator=(const GemmScratch&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+}  // namespace
+
+RunReport gemm_on_machine(const fa4::test::GemmKernel& kernel, const std::string& ptx,
+                          fa4::test::GemmProblem& problem, uint32_t most_clusters,
+                          const MachineOptions& options) {
+  std::fill(problem.c.bits.begin(), problem.c.bits.end(), fa4::test::GemmMatrix::kPoison);
+  Machine machine(options);
+  KernelLaunch launch;
+  launch.module = machine.load(ptx);
+  launch.entry = kernel.spec.entry;
+  const auto base_of = [&](const char* name, fa4::test::GemmMatrix& matrix, bool writable) {
+    const auto base = reinterpret_cast<uint64_t>(matrix.bits.data());
+    machine.memory().add({name, base, matrix.bytes(), writable});
+    return base;
+  };
+  const uint64_t a = base_of("a", problem.a, false), b = base_of("b", problem.b, false),
+                 c = base_of("c", problem.c, true);
+  const GemmParams params = problem.params(kernel.config, gemm_map, a, b, c);
+  launch.params.resize(sizeof(params));
+  std::memcpy(launch.params.data(), &params, sizeof(params));
+  launch.grid = {problem.grid(kernel.config, most_clusters), 1, 1};
+  launch.block = {kernel.spec.threads, 1, 1};
+  launch.cluster = {kernel.spec.cluster, 1, 1};
+  launch.dynamic_shared_bytes = kernel.spec.smem_bytes;
+  return machine.launch(launch);
+}
+
+std::string texts_of(const RunReport& report) {
+  std::string texts;
+  for (const Report& one : report.reports) texts += one.code + ": " + one.text + "\n";
+  return texts;
+}
+
+std::string gemm_ptx_with(const fa4::test::GemmKernel& kernel,
+                          const std::vector<SourceEdit>& edits) {
+  const GemmScratch scratch;
+  fs::copy("src/kernels", scratch.path(), fs::copy_options::recursive);
+  for (const SourceEdit& edit : edits) {
+    const std::string path = (scratch.path() / edit.file).string();
+    std::string text = jit::read_file(path).value_or("");
+    const size_t at = text.find(edit.from);
+    EXPECT_TRUE(at != std::string::npos && text.find(edit.from, at + 1) == std::string::npos)
+        << edit.file << " does not hold this once: " << edit.from;
+    if (at == std::string::npos) continue;
+    std::ofstream(path) << text.replace(at, edit.from.size(), edit.to);
+  }
+  jit::Settings settings = jit::settings_from_environment();
+  settings.kernel_dir = scratch.path().string();
+  settings.verbosity = jit::Verbosity::Quiet;
+  jit::Compiler compiler(settings);
+  std::string ptx;
+  const Status status = compiler.ptx_of({kernel.spec, "sm_90a", ""}, &ptx);
+  EXPECT_TRUE(status.ok()) << status.message;
+  return ptx;
+}
+
+}  // namespace fa4::emu::test
