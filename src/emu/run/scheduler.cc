@@ -330,7 +330,6 @@ void ClusterRun::end_lanes(Warp& warp) {
   note_progress(cluster_);
   complete_if_full(cluster_);
   if (!warp.splits.empty()) return;
-  warp.cta->free_registers += warp.registers * kLanes;
   for (uint32_t id = 0; id < kNumNamedBarriers; ++id) complete_if_full(*warp.cta, id);
 }
 
