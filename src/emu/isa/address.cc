@@ -22,8 +22,7 @@ std::vector<uint32_t> address_list(Decoder& decoder, const Words& words,
                       words.has("release") || words.has("acq_rel");
   Space space = space_of(words);
   if (space == Space::Param && address.in_frame) space = Space::Local;
-  return {static_cast<uint32_t>(space) | (address.wide ? 0x100u : 0u) |
-              (yields ? 0x200u : 0u) |
+  return {static_cast<uint32_t>(space) | (address.wide ? 0x100u : 0u) | (yields ? 0x200u : 0u) |
               (words.has("acquire") || words.has("acq_rel") ? 0x400u : 0u) |
               (words.has("release") || words.has("acq_rel") ? 0x800u : 0u),
           address.base, static_cast<uint32_t>(address.offset)};

@@ -61,37 +61,36 @@ struct Table {
           matrix_forms(),      async_forms(),       mbarrier_forms(), cluster_forms(),
           fence_forms(),       store_async_forms(), call_forms(),     bulk_forms(),
           tensor_copy_forms(), tensor_map_forms(),  wgmma_forms()}) {
-           for (const Form& form : chapter) {
-             by_opcode[syntax_of(form.syntax).opcode].push_back(static_cast<uint16_t>(rows.size()));
-             rows.push_back({&form, syntax_of(form.syntax)});
-           }
-         }
+      for (const Form& form : chapter) {
+        by_opcode[syntax_of(form.syntax).opcode].push_back(static_cast<uint16_t>(rows.size()));
+        rows.push_back({&form, syntax_of(form.syntax)});
+      }
     }
-  };
-
-  const Table& table() {
-    static const Table instance;
-    return instance;
   }
+};
 
-  // Whether the words from `word` on match the pieces from `piece` on; `reached` is the furthest word that did.
-  bool matches(const std::vector<Piece>& pieces, size_t piece,
-               const std::vector<std::string_view>& words, size_t word, size_t* reached) {
-    *reached = std::max(*reached, word);
-    if (piece == pieces.size()) return word == words.size();
-    const std::vector<std::string_view>& allowed = pieces[piece].words;
-    if (word < words.size() &&
-        std::find(allowed.begin(), allowed.end(), words[word]) != allowed.end() &&
-        matches(pieces, piece + 1, words, word + 1, reached)) {
-      return true;
-    }
-    return pieces[piece].optional && matches(pieces, piece + 1, words, word, reached);
+const Table& table() {
+  static const Table instance;
+  return instance;
+}
+
+// Whether the words from `word` on match the pieces from `piece` on; `reached` is the furthest word that did.
+bool matches(const std::vector<Piece>& pieces, size_t piece,
+             const std::vector<std::string_view>& words, size_t word, size_t* reached) {
+  *reached = std::max(*reached, word);
+  if (piece == pieces.size()) return word == words.size();
+  const std::vector<std::string_view>& allowed = pieces[piece].words;
+  if (word < words.size() &&
+      std::find(allowed.begin(), allowed.end(), words[word]) != allowed.end() &&
+      matches(pieces, piece + 1, words, word + 1, reached)) {
+    return true;
   }
+  return pieces[piece].optional && matches(pieces, piece + 1, words, word, reached);
+}
 
 }  // namespace
 
-const char*
-name_of(Unit unit) {
+const char* name_of(Unit unit) {
   switch (unit) {
     case Unit::Alu:
       return "alu";
