@@ -14,10 +14,22 @@ using EncodeTiled = int (*)(TensorMap*, int type, unsigned rank, void* address,
                             const unsigned* box, const unsigned* steps, int interleave, int swizzle,
                             int promotion, int fill);
 
+void* driver_function(const char* name) { return dlsym(dlopen("libcuda.so.1", RTLD_NOW), name); }
+
+// The driver encodes tensor maps for the context of the calling thread.
+void enter_primary_context(int device) {
+  void* context = nullptr;
+  const auto retain =
+      reinterpret_cast<int (*)(void**, int)>(driver_function("cuDevicePrimaryCtxRetain"));
+  const auto enter = reinterpret_cast<int (*)(void*)>(driver_function("cuCtxSetCurrent"));
+  ASSERT_EQ(retain(&context, device), 0);
+  ASSERT_EQ(enter(context), 0);
+}
+
 TensorMap driver_map(const GemmMatrix& matrix, uint64_t base, uint32_t box_rows) {
   constexpr int kBFloat16 = 9, kSwizzle128 = 3, kPromote256 = 3;  // of the driver's enumerations
-  static const auto encode = reinterpret_cast<EncodeTiled>(
-      dlsym(dlopen("libcuda.so.1", RTLD_NOW), "cuTensorMapEncodeTiled"));
+  static const auto encode =
+      reinterpret_cast<EncodeTiled>(driver_function("cuTensorMapEncodeTiled"));
   const unsigned long long sizes[] = {matrix.cols, matrix.rows}, strides[] = {2ull * matrix.ld};
   const unsigned box[] = {64, box_rows}, steps[] = {1, 1};
   TensorMap map{};
@@ -52,6 +64,7 @@ TEST(Sm90GemmOnGpu, IsRightAndHasTheBitsOfTheMachine) {
     GTEST_SKIP() << "needs a Hopper (sm_90); this is " << device->description();
   }
   FA4_NEEDS_GEMM_COMPILER();
+  enter_primary_context(0);
   constexpr uint32_t kShapes[][3] = {{1, 1, 8},       {127, 255, 56},  {129, 257, 72},
                                      {300, 300, 304}, {390, 520, 328}, {511, 769, 1032}};
   for (const GemmKernel& kernel : gemm_kernels()) {
