@@ -12,6 +12,7 @@
 #include "emu/machine/tensor_map.h"
 #include "jit/compiler.h"
 #include "jit/files.h"
+#include "sm90/gemm/roles.h"
 
 namespace fa4::emu::test {
 namespace {
@@ -32,6 +33,29 @@ fa4::TensorMap gemm_map(const fa4::test::GemmMatrix& matrix, uint64_t base, uint
   const std::string refusal = encode_tensor_map(map, reinterpret_cast<std::byte*>(&bytes));
   EXPECT_EQ(refusal, "");
   return bytes;
+}
+
+// What reports call the warps (roles.h) and the shared memory (storage.h).
+LaunchLabels gemm_labels(const fa4::Sm90GemmConfig& config) {
+  using namespace fa4::sm90::gemm;
+  LaunchLabels labels;
+  const auto name_warps = [&](const RoleRow& row, const char* name) {
+    labels.warps.push_back({row.first_warp, row.first_warp + row.num_warps - 1, name});
+  };
+  name_warps(kMma, "Mma");
+  name_warps(kLoad, "Load");
+  name_warps(kIdle, "Idle");
+  uint32_t offset = 0;
+  const auto name_next = [&](const char* name, uint32_t bytes, uint32_t count) {
+    labels.shared.push_back({name, offset, bytes, count});
+    offset += bytes * count;
+  };
+  name_next("a", kBlockM * kBlockK * 2, config.stages);
+  name_next("b", kBlockN * kBlockK * 2, config.stages);
+  name_next("c", kStoreRows * kStoreCols * 2, kMmaWarps * kStoreBuffers);
+  name_next("full", 8, config.stages);
+  name_next("empty", 8, config.stages);
+  return labels;
 }
 
 // A folder that goes with the test.
@@ -77,6 +101,7 @@ RunReport gemm_on_machine(const fa4::test::GemmKernel& kernel, const std::string
   launch.block = {kernel.spec.threads, 1, 1};
   launch.cluster = {kernel.spec.cluster, 1, 1};
   launch.dynamic_shared_bytes = kernel.spec.smem_bytes;
+  launch.labels = gemm_labels(kernel.config);
   return machine.launch(launch);
 }
 
