@@ -60,21 +60,39 @@ std::string ClusterRun::what_it_waits_for(const Warp& warp, const Split& split) 
   return "wait";
 }
 
+// What a split waits for, where, and who has come there.
+std::string ClusterRun::story_of(const Warp& warp, const Split& split) const {
+  std::string text = fmt::format("lanes {:#010x} {}", split.mask, what_it_waits_for(warp, split));
+  if (split.pc < program_.code.size()) {
+    text += fmt::format("\n          at    {}", program_.site(program_.code[split.pc]));
+  }
+  if (split.wait.kind == WaitOn::Kind::Mbarrier) {
+    text += events_of_phase(cluster_, cluster_.mbarriers.records()[split.wait.id]);
+  }
+  return text;
+}
+
 std::string ClusterRun::who_waits() const {
-  std::string text;
+  std::string text, last, others;  // others: warps of which the last story holds too
+  const auto finish = [&] {
+    if (!others.empty()) text += "\n          likewise " + others;
+    others.clear();
+  };
   for (const auto& cta : cluster_.ctas) {
     for (const Warp& warp : cta->warps) {
       for (const Split& split : warp.splits) {
-        text += fmt::format("\n  {:<7} lanes {:#010x} {}", cluster_.name_of(warp.agent), split.mask,
-                            what_it_waits_for(warp, split));
-        if (split.pc < program_.code.size()) {
-          text += fmt::format("\n          at    {}", program_.site(program_.code[split.pc]));
+        const std::string name = cluster_.name_of(warp.agent), story = story_of(warp, split);
+        if (story == last) {
+          others += (others.empty() ? "" : ", ") + name;
+          continue;
         }
-        if (split.wait.kind != WaitOn::Kind::Mbarrier) continue;
-        text += events_of_phase(cluster_, cluster_.mbarriers.records()[split.wait.id]);
+        finish();
+        text += fmt::format("\n  {:<7} {}", name, story);
+        last = story;
       }
     }
   }
+  finish();
   return text + cycle_of_waits(cluster_) + likely_stories(cluster_);
 }
 

@@ -46,6 +46,7 @@ class ClusterRun {
   // For the report of a deadlock: one sentence, and lines for each that waits.
   std::string whose() const;
   std::string who_waits() const;
+  std::string story_of(const Warp& warp, const Split& split) const;
 
   // Counts what others can see together with other clusters.
   void share_progress(uint64_t* progress) { cluster_.progress = progress; }
