@@ -8,11 +8,13 @@
 #include <cstring>
 #include <type_traits>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/decoder.h"
 #include "emu/isa/lanes.h"
 #include "emu/isa/numeric.h"
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 
 template <class T>
 inline T read(const Warp& warp, uint16_t row, int lane) {
@@ -185,4 +187,5 @@ inline LaneMask lanes_where(Test test) {
   return mask;
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

@@ -8,12 +8,14 @@
 
 #include <bit>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/instr.h"
 #include "emu/machine/row.h"
 #include "emu/machine/warp.h"
 #include "emu/machine/warp_report.h"
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 
 // The active lanes whose mask is that of `lane`.
 inline LaneMask group_of(const Row& masks, LaneMask active, int lane) {
@@ -72,4 +74,5 @@ inline void set_group_predicate(Warp& warp, uint16_t index, LaneMask group, Lane
   warp.predicates[index] = (warp.predicates[index] & ~group) | (value & group);
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

@@ -8,9 +8,11 @@
 #include <cmath>
 #include <cstdint>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/numeric.h"
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 
 // 2^x: the nearest integer, and a polynomial for the rest in double (relative error below 1e-14), without branches.
 inline float ex2_approx(float x) {
@@ -72,4 +74,5 @@ inline double rsqrt_approx64(double x) {
   return upper_half(flush64(1.0 / std::sqrt(flush64(upper_half(x)))));
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/instr.h"
 #include "emu/isa/words.h"
 #include "emu/ptx/module.h"
@@ -58,7 +59,8 @@ struct Form {
   const char* bound = "";    // of an approximate result: "1 ulp of the H200"
 };
 
-// The chapters, each in a file of its own.
+// The chapters, each in a file of its own. These are compiled twice (Note [Compiled twice] in cpu.h):
+inline namespace FA4_EMU_CPU {
 std::span<const Form> integer_forms();
 std::span<const Form>
 logic_forms();  // and, or, xor, not, shifts, lop3, bfe, bfi, prmt, setp, selp, ...
@@ -67,10 +69,11 @@ std::span<const Form> half_forms();     // f16, bf16 and their pairs
 std::span<const Form> special_forms();  // ex2, lg2, rcp, rsqrt, sqrt, sin, cos, tanh: .approx
 std::span<const Form> convert_forms();  // cvt
 std::span<const Form> move_forms();     // mov, cvta, mapa, isspacep, ...
+std::span<const Form> warp_forms();     // shfl, vote, match, redux, activemask, elect
+}  // namespace FA4_EMU_CPU
 std::span<const Form> memory_forms();   // ld, st, prefetch, fences
 std::span<const Form> atomic_forms();   // atom, red
 std::span<const Form> control_forms();  // bra, call, ret, exit, trap, ...
-std::span<const Form> warp_forms();     // shfl, vote, match, redux, activemask, elect
 std::span<const Form> barrier_forms();  // bar, barrier, mbarrier
 std::span<const Form> matrix_forms();   // mma, ldmatrix, stmatrix, movmatrix
 std::span<const Form> async_forms();    // cp.async

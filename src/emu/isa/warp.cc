@@ -298,6 +298,6 @@ constexpr Form kWarpForms[] = {
 
 }  // namespace
 
-std::span<const Form> warp_forms() { return kWarpForms; }
+std::span<const Form> FA4_EMU_CPU::warp_forms() { return kWarpForms; }
 
 }  // namespace fa4::emu::isa
