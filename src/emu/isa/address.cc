@@ -6,6 +6,7 @@ namespace fa4::emu::isa {
 Space space_of(const Words& words) {
   if (words.has("global")) return Space::Global;
   if (words.has("shared") || words.has("shared::cta")) return Space::Shared;
+  if (words.has("shared::cluster")) return Space::SharedCluster;
   if (words.has("local")) return Space::Local;
   if (words.has("param") || words.has("param::entry")) return Space::Param;
   if (words.has("const")) return Space::Const;

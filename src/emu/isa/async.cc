@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chapter 9.7.9.25: cp.async and its groups. When the bytes move is the scheduler's choice (run/scheduler.cc); until
 // then the destination holds poison.
-#include <cstring>
+#include <memory>
 
 #include "emu/isa/address.h"
 #include "emu/isa/decoder.h"
 #include "emu/isa/lanes.h"
 #include "emu/isa/table.h"
-#include "emu/machine/cta.h"
+#include "emu/machine/cp_async.h"
 #include "emu/machine/warp_report.h"
 
 namespace fa4::emu::isa {
@@ -17,34 +17,23 @@ constexpr uint32_t kWholeSource = 0, kSourceBytes = 1, kIgnoreSource = 2;
 
 // The list: destination (3), source (3), bytes, what `a` means: nothing, a row of source bytes, or a predicate.
 Outcome copy_async(Warp& warp, const Instr& i) {
-  Cta& cta = *warp.cta;
   const uint32_t* list = warp.lists + i.extra;
   const Place to(list), from(list + 3);
   const uint32_t bytes = list[6];
-  CpAsync copy{.id = cta.shadow.begin_copy(warp.index), .warp = &warp, .site = &i, .lanes = {}};
+  auto copy = std::make_unique<CpAsync>(warp);
   for_each_lane(warp.active, [&](int lane) {
-    CpLane part{.lane = lane,
-                .group = warp.cp_groups[static_cast<size_t>(lane)],
-                .to = 0,
-                .from = from.of(warp, lane),
-                .bytes = bytes,
-                .source_bytes = bytes};
-    if (list[7] == kSourceBytes) part.source_bytes = warp.rows[i.a].lane[lane];
-    if (list[7] == kIgnoreSource && has_lane(warp.predicates[i.a], lane)) part.source_bytes = 0;
-    if (part.source_bytes > bytes) {
+    uint32_t source_bytes = bytes;
+    if (list[7] == kSourceBytes) source_bytes = warp.rows[i.a].lane[lane];
+    if (list[7] == kIgnoreSource && has_lane(warp.predicates[i.a], lane)) source_bytes = 0;
+    if (source_bytes > bytes) {
       report(warp, Level::Error, "cp_async.source_bytes",
              "cp.async reads more bytes of its source than it copies");
-      part.source_bytes = bytes;
+      source_bytes = bytes;
     }
-    std::byte* at = copy_target(warp, copy.id, to.of(warp, lane), lane, bytes);
-    if (at == nullptr) return;
-    part.to = static_cast<uint32_t>(at - cta.shared.data());
-    std::memset(at, kPoisonByte, bytes);
-    copy.lanes.push_back(part);
+    copy->add(lane, to.of(warp, lane), from.of(warp, lane), bytes, source_bytes);
   });
-  if (copy.lanes.empty()) return Outcome::Next;
-  cta.copies.push_back(std::move(copy));
-  if (cta.eager_copies) advance(cta, cta.copies.back(), 0, cta.copies.back().lanes.size());
+  if (copy->num_steps() == 0) return Outcome::Next;
+  issue(std::move(copy));
   return Outcome::Yield;
 }
 
@@ -93,14 +82,14 @@ Instr decode_commit(Decoder& decoder, const Words&, const ptx::Instruction& text
 
 // Waits until of each lane's groups at most `extra` are unfinished; kAllCopyGroups: until all copies are, committed or not.
 Outcome wait_groups(Warp& warp, const Instr& i) {
-  Cta& cta = *warp.cta;
   Split& split = warp.splits[warp.split];
-  if (!copies_are_done(cta, warp, i.extra)) {
-    split.wait = {WaitOn::Kind::CpAsync, i.extra, 0};
+  const WaitOn wait{WaitOn::Kind::CpAsync, i.extra, 0};
+  if (!groups_are_done(warp, warp.active, wait)) {
+    split.wait = wait;
     return Outcome::Wait;
   }
   split.wait = {};
-  note_waited(cta, warp, i.extra);
+  note_groups_waited(warp, warp.active, wait);
   return Outcome::Yield;
 }
 

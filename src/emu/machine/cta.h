@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state of a block of threads (CTA): its warps, its shared memory, its barriers and its unfinished copies.
+// The state of a block of threads (CTA): its warps, its shared memory and its named barriers.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "emu/machine/memory.h"
 #include "emu/machine/report.h"
-#include "emu/machine/shadow.h"
 #include "emu/machine/warp.h"
 
 namespace fa4::emu {
@@ -23,6 +21,8 @@ class Describer {
   virtual ~Describer() = default;
   virtual std::string site(const Instr& instr) const = 0;
 };
+
+struct Cluster;
 
 inline constexpr uint32_t kNumNamedBarriers = 16;
 
@@ -38,28 +38,6 @@ struct NamedBarrier {
   std::array<uint32_t, 3> result{};             // of the last
 };
 
-// One lane's part of a cp.async.
-struct CpLane {
-  int lane;
-  uint32_t group;  // of the lane
-  uint32_t to;     // shared offset
-  uint64_t from;   // generic or global address
-  uint32_t bytes, source_bytes;
-  bool done = false;
-};
-
-// What cp.async.wait_group waits for that leaves no group, committed or not.
-inline constexpr uint32_t kAllCopyGroups = 0xffffffff;
-
-// A cp.async that a warp has issued. Its bytes move when the policy says so.
-struct CpAsync {
-  uint32_t id;  // Shadow: what wrote a cell
-  Warp* warp;
-  const Instr* site;
-  std::vector<CpLane> lanes;
-  size_t num_done = 0;
-};
-
 struct Cta {
   std::array<uint32_t, 3> index{};  // %ctaid
   uint32_t rank = 0;                // in its cluster
@@ -68,26 +46,17 @@ struct Cta {
   uint32_t local_bytes = 0;  // of a thread
   std::vector<Warp> warps;
   std::array<NamedBarrier, kNumNamedBarriers> barriers;
-  std::deque<CpAsync> copies;  // for which nobody has waited, in the order of their issue
-  bool eager_copies = true;    // a copy is made when it is issued
-  Shadow shadow;
+  Cluster* cluster = nullptr;
+  uint32_t first_agent = 0;     // of its warps
+  uint32_t free_registers = 0;  // of its pool: setmaxnreg
   GlobalMemory* memory = nullptr;
   Reports* reports = nullptr;
   const Describer* describer = nullptr;
 
   uint32_t num_live_warps() const;
+  // Its place in the cluster's shadow.
+  uint32_t shadow_offset(const std::byte* at) const;
 };
-
-// Makes a part of a copy: the lanes [first, first + count) of CpAsync::lanes.
-void advance(Cta& cta, CpAsync& copy, size_t first, size_t count);
-// Whether the active lanes of a warp wait for a part when they allow so many unfinished groups.
-bool waits_for(const Warp& warp, const CpLane& part, uint32_t unfinished_groups);
-// Whether all such parts are done.
-bool copies_are_done(const Cta& cta, const Warp& warp, uint32_t unfinished_groups);
-// The wait is over: the warp knows that those copies are done, and they are forgotten.
-void note_waited(Cta& cta, Warp& warp, uint32_t unfinished_groups);
-// The shared memory that a copy is going to write; null: it may not, which has been reported.
-std::byte* copy_target(Warp& warp, uint32_t copy, uint64_t address, int lane, uint32_t bytes);
 
 // Ends a barrier's generation when all have come.
 void complete_if_full(Cta& cta, uint32_t barrier);

@@ -5,7 +5,8 @@
 
 #include <cstring>
 
-#include "emu/machine/cta.h"
+#include "emu/machine/async.h"
+#include "emu/machine/cluster.h"
 #include "emu/machine/warp_report.h"
 
 namespace fa4::emu {
@@ -50,7 +51,7 @@ void report_conflict(Warp& warp, const Conflict& conflict, uint32_t offset, int 
                      Access access) {
   if (conflict.kind == Conflict::Kind::None) return;
   const auto other = [&](const char* what) {
-    return fmt::format("{} of warp {} at {}", what, conflict.warp,
+    return fmt::format("{} of {} at {}", what, warp.cta->cluster->name_of(conflict.warp),
                        warp.cta->describer->site(*static_cast<const Instr*>(conflict.site)));
   };
   const std::string here =
@@ -71,45 +72,29 @@ void report_conflict(Warp& warp, const Conflict& conflict, uint32_t offset, int 
       return report(warp, Level::Error, "race.copy_pending",
                     fmt::format("race: {} meets the {}, for which its warp has not waited", here,
                                 other("asynchronous copy")));
+    case Conflict::Kind::CopyReading:
+      return report(warp, Level::Error, "race.copy_pending",
+                    fmt::format("race: {} meets the {}, which reads it, and for which nobody has "
+                                "waited",
+                                here, other("asynchronous operation")));
     case Conflict::Kind::Unwritten:
       return report(warp, Level::Error, "smem.uninit",
                     fmt::format("uninitialised read: nobody has written what is {}", here));
   }
 }
 
-// Bounds and alignment, without a word to the shadow.
-std::byte* place_in_shared(Warp& warp, uint64_t address, int lane, uint32_t bytes, Access access,
-                           uint32_t alignment) {
-  Cta& cta = *warp.cta;
-  if (address % alignment != 0) {
-    return refused(warp, "misaligned", "misaligned", Space::Shared, address, lane, bytes, access,
-                   fmt::format("which is not a multiple of {}", alignment));
-  }
-  const auto rank = static_cast<uint32_t>(address >> kRankShift);
-  const uint32_t offset = address & kOffsetMask;
-  if (rank != cta.rank || address >> 32 != 0) {
-    return refused(warp, "smem.foreign_rank", "out of bounds", Space::Shared, address, lane, bytes,
-                   access,
-                   fmt::format("which is of rank {}; this CTA has rank {}", rank, cta.rank));
-  }
-  if (offset < kReservedShared || offset + bytes > cta.shared.size()) {
-    return refused(warp, "smem.bounds", "out of bounds", Space::Shared, address, lane, bytes,
-                   access,
-                   fmt::format("outside [{:#x}, {:#x})", kReservedShared, cta.shared.size()));
-  }
-  return cta.shared.data() + offset;
-}
-
 std::byte* resolve_shared(Warp& warp, uint64_t address, int lane, uint32_t bytes, Access access,
-                          uint32_t alignment) {
-  Cta& cta = *warp.cta;
-  std::byte* at = place_in_shared(warp, address, lane, bytes, access, alignment);
-  if (at != nullptr && cta.shadow.enabled()) {
-    const auto offset = static_cast<uint32_t>(at - cta.shared.data());
+                          uint32_t alignment, bool peers) {
+  std::byte* at = place_in_shared(warp, address, lane, bytes, access, alignment, peers);
+  Shadow& shadow = warp.cta->cluster->shadow;
+  if (at != nullptr && shadow.enabled()) {
+    const auto offset = static_cast<uint32_t>(address & kOffsetMask);
+    const uint32_t in_cluster =
+        static_cast<uint32_t>(address >> kRankShift) * warp.cta->cluster->shared_bytes + offset;
     const Conflict conflict =
-        access == Access::Read    ? cta.shadow.read(warp.index, warp.current, offset, bytes)
-        : access == Access::Write ? cta.shadow.write(warp.index, warp.current, offset, bytes)
-                                  : cta.shadow.atomic(warp.index, offset, bytes);
+        access == Access::Read    ? shadow.read(warp.agent, warp.current, in_cluster, bytes)
+        : access == Access::Write ? shadow.write(warp.agent, warp.current, in_cluster, bytes)
+                                  : shadow.atomic(warp.agent, in_cluster, bytes);
     report_conflict(warp, conflict, offset, lane, access);
   }
   return at;
@@ -139,13 +124,68 @@ std::byte* resolve_param(Warp& warp, uint64_t address, int lane, uint32_t bytes,
 
 }  // namespace
 
-std::byte* copy_target(Warp& warp, uint32_t copy, uint64_t address, int lane, uint32_t bytes) {
-  Cta& cta = *warp.cta;
-  std::byte* at = place_in_shared(warp, address, lane, bytes, Access::Write, bytes);
+Cta* cta_of(Cluster& cluster, uint64_t address) {
+  const uint64_t rank = address >> kRankShift;
+  return rank < cluster.ctas.size() ? cluster.ctas[rank].get() : nullptr;
+}
+
+std::byte* place_in_shared(Warp& warp, uint64_t address, int lane, uint32_t bytes, Access access,
+                           uint32_t alignment, bool peers) {
+  Cta* cta = warp.cta;
+  if (address % alignment != 0) {
+    return refused(warp, "misaligned", "misaligned", Space::Shared, address, lane, bytes, access,
+                   fmt::format("which is not a multiple of {}", alignment));
+  }
+  const uint64_t rank = address >> kRankShift;
+  const uint32_t offset = address & kOffsetMask;
+  if (rank != cta->rank) {
+    const size_t ranks = cta->cluster->ctas.size();
+    cta = cta_of(*cta->cluster, address);
+    if (!peers || cta == nullptr) {
+      return refused(
+          warp, "smem.foreign_rank", "out of bounds", Space::Shared, address, lane, bytes, access,
+          cta == nullptr
+              ? fmt::format("which is of rank {}; this cluster has {} CTAs", rank, ranks)
+              : fmt::format("which is of rank {}; this CTA has rank {}, and the instruction "
+                            "reaches no other (.shared::cta)",
+                            rank, warp.cta->rank));
+    }
+    if (cta->num_live_warps() == 0) {
+      return refused(warp, "smem.peer_exited", "out of bounds", Space::Shared, address, lane, bytes,
+                     access, fmt::format("which is of rank {}, and that CTA has exited", rank));
+    }
+  }
+  if (offset < kReservedShared || offset + bytes > cta->shared.size()) {
+    return refused(warp, "smem.bounds", "out of bounds", Space::Shared, address, lane, bytes,
+                   access,
+                   fmt::format("outside [{:#x}, {:#x})", kReservedShared, cta->shared.size()));
+  }
+  return cta->shared.data() + offset;
+}
+
+std::byte* note_source(AsyncOp& op, uint64_t address, int lane, uint32_t bytes,
+                       uint32_t alignment) {
+  Warp& warp = *op.warp;
+  std::byte* at = place_in_shared(warp, address, lane, bytes, Access::Read, alignment, false);
   if (at == nullptr) return nullptr;
-  const auto offset = static_cast<uint32_t>(at - cta.shared.data());
-  report_conflict(warp, cta.shadow.copy_issued(copy, warp.current, offset, bytes), offset, lane,
-                  Access::Write);
+  report_conflict(
+      warp,
+      warp.cta->cluster->shadow.copy_reads(op.id, op.site, warp.cta->shadow_offset(at), bytes),
+      static_cast<uint32_t>(address & kOffsetMask), lane, Access::Read);
+  return at;
+}
+
+std::byte* note_target(AsyncOp& op, uint64_t address, int lane, uint32_t bytes, uint32_t alignment,
+                       bool accumulates) {
+  Warp& warp = *op.warp;
+  std::byte* at = place_in_shared(warp, address, lane, bytes, Access::Write, alignment, true);
+  if (at == nullptr) return nullptr;
+  Cluster& cluster = *warp.cta->cluster;
+  report_conflict(warp,
+                  cluster.shadow.copy_writes(op.id, op.site,
+                                             cta_of(cluster, address)->shadow_offset(at), bytes),
+                  static_cast<uint32_t>(address & kOffsetMask), lane, Access::Write);
+  if (!accumulates) std::memset(at, kPoisonByte, bytes);
   return at;
 }
 
@@ -156,6 +196,7 @@ const char* name_of(Space space) {
     case Space::Global:
       return "global";
     case Space::Shared:
+    case Space::SharedCluster:
       return "shared";
     case Space::Local:
       return "local";
@@ -204,13 +245,14 @@ std::byte* resolve(Warp& warp, Space space, uint64_t address, int lane, uint32_t
   if (space == Space::Generic) {
     const uint64_t window = address >> 56;
     const uint64_t inside = address & ~(uint64_t{0xff} << 56);
-    if (window == kSharedWindow >> 56) space = Space::Shared;
+    if (window == kSharedWindow >> 56) space = Space::SharedCluster;
     if (window == kLocalWindow >> 56) space = Space::Local;
     if (window == kParamWindow >> 56) space = Space::Param;
     if (space != Space::Generic) address = inside;
   }
-  if (space == Space::Shared) {
-    return resolve_shared(warp, address, lane, bytes, access, alignment);
+  if (space == Space::Shared || space == Space::SharedCluster) {
+    return resolve_shared(warp, address, lane, bytes, access, alignment,
+                          space == Space::SharedCluster);
   }
   if (address % alignment != 0) {
     return refused(warp, "misaligned", "misaligned", space, address, lane, bytes, access,

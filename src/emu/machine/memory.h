@@ -15,8 +15,10 @@ namespace fa4::emu {
 
 struct Warp;
 struct Cta;
+struct Cluster;
 
-enum class Space : uint8_t { Generic, Global, Shared, Local, Param, Const };
+// SharedCluster: of any CTA of the cluster, as generic addresses too.
+enum class Space : uint8_t { Generic, Global, Shared, SharedCluster, Local, Param, Const };
 const char* name_of(Space space);
 
 // Generic addresses: these windows, else global memory. No host address reaches so high.
@@ -57,6 +59,12 @@ class GlobalMemory {
 enum class Access : uint8_t { Read, Write, Atomic };
 std::byte* resolve(Warp& warp, Space space, uint64_t address, int lane, uint32_t bytes,
                    Access access, uint32_t alignment = 0);
+
+// Shared memory without a word to the shadow. `peers`: it may be another CTA's.
+std::byte* place_in_shared(Warp& warp, uint64_t address, int lane, uint32_t bytes, Access access,
+                           uint32_t alignment, bool peers);
+// The CTA that a shared address is of; null: there is none.
+Cta* cta_of(Cluster& cluster, uint64_t address);
 
 // One lane's access. A bad load gives the poison pattern, a bad store does nothing.
 void load(Warp& warp, Space space, uint64_t address, int lane, void* to, uint32_t bytes);

@@ -17,12 +17,25 @@ uint8_t bytes_within(uint32_t cell, uint32_t offset, uint32_t bytes) {
 
 void Shadow::reset(bool enabled, uint32_t bytes, uint32_t num_warps) {
   enabled_ = enabled;
-  num_warps_ = num_warps;
-  clocks_.assign(size_t{num_warps} * num_warps, 0);
+  num_warps_ = num_agents_ = num_warps;
+  stride_ = num_warps;
+  clocks_.assign(size_t{num_warps} * stride_, 0);
   for (uint32_t warp = 0; warp < num_warps; ++warp) clock(warp, warp) = 1;
   cells_.assign(enabled ? (bytes + 3) / 4 : 0, {});
-  copies_.assign(1, {0, 1});  // 0 is no copy
+  copies_.assign(1, {});  // 0 is no operation
   readers_.clear();
+  sources_.clear();
+  lists_.assign(1, {});
+  channels_.clear();
+}
+
+bool Shadow::knows(uint32_t warp, const Known& known) const {
+  return known.clock != 0 && (known.agent == warp || clock(warp, known.agent) >= known.clock);
+}
+
+bool Shadow::knows_done(uint32_t warp, const Copy& copy) const {
+  return std::any_of(copy.done.begin(), copy.done.end(),
+                     [&](const Known& known) { return knows(warp, known); });
 }
 
 // Whether a warp knows of the last write of a cell.
@@ -30,12 +43,12 @@ bool Shadow::ordered(uint32_t warp, const Cell& cell, Conflict* conflict) const 
   if (cell.write_clock == 0) return true;
   if (cell.copy != 0) {
     const Copy& copy = copies_[cell.copy];
-    if (copy.clock == 0) {
+    if (copy.done[0].clock == 0) {
       *conflict = {Conflict::Kind::CopyPending, copy.warp, cell.write_site};
       return false;
     }
-    if (copy.warp == warp || clock(warp, copy.warp) >= copy.clock) return true;
-    // Its own warp has waited, and has not told this one.
+    if (knows_done(warp, copy)) return true;
+    // Somebody has waited, and has not told this one.
     *conflict = {Conflict::Kind::WriteRead, copy.warp, cell.write_site};
     return false;
   }
@@ -119,15 +132,21 @@ Conflict Shadow::write_cell(uint32_t warp, const void* site, Cell& cell, uint8_t
   return conflict;
 }
 
-Conflict Shadow::write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes) {
+Conflict Shadow::write_range(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes,
+                             uint32_t copy) {
   Conflict first;
   if (!enabled_ || bytes == 0) return first;
   for (uint32_t index = offset / 4; index <= (offset + bytes - 1) / 4; ++index) {
     const Conflict conflict =
-        write_cell(warp, site, cells_[index], bytes_within(index, offset, bytes), 0);
+        write_cell(warp, site, cells_[index], bytes_within(index, offset, bytes), copy);
     if (first.kind == Conflict::Kind::None) first = conflict;
   }
+  if (!sources_.empty()) overwrite_sources(warp, offset, bytes, &first);
   return first;
+}
+
+Conflict Shadow::write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes) {
+  return write_range(warp, site, offset, bytes, 0);
 }
 
 Conflict Shadow::atomic(uint32_t warp, uint32_t offset, uint32_t bytes) const {
@@ -143,37 +162,19 @@ Conflict Shadow::atomic(uint32_t warp, uint32_t offset, uint32_t bytes) const {
   return {};
 }
 
-uint32_t Shadow::begin_copy(uint32_t warp) {
-  copies_.push_back({warp, 0});
-  return static_cast<uint32_t>(copies_.size() - 1);
-}
-
-Conflict Shadow::copy_issued(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes) {
-  Conflict first;
-  if (!enabled_ || bytes == 0) return first;
-  for (uint32_t index = offset / 4; index <= (offset + bytes - 1) / 4; ++index) {
-    const Conflict conflict = write_cell(copies_[copy].warp, site, cells_[index],
-                                         bytes_within(index, offset, bytes), copy);
-    if (first.kind == Conflict::Kind::None) first = conflict;
-  }
-  return first;
-}
-
-void Shadow::waited(uint32_t copy) {
-  if (copies_[copy].clock == 0) copies_[copy].clock = clock(copies_[copy].warp, copies_[copy].warp);
-}
-
 void Shadow::join(std::span<const uint32_t> came, std::span<const uint32_t> waiting) {
-  std::vector<uint32_t> all(num_warps_, 0);
+  Clocks all(num_agents_, 0);
   for (const uint32_t warp : came) {
-    for (uint32_t of = 0; of < num_warps_; ++of) all[of] = std::max(all[of], clock(warp, of));
+    for (uint32_t of = 0; of < num_agents_; ++of) all[of] = std::max(all[of], clock(warp, of));
   }
-  for (const uint32_t warp : waiting) {
-    for (uint32_t of = 0; of < num_warps_; ++of) {
-      clock(warp, of) = std::max(clock(warp, of), all[of]);
-    }
-  }
+  for (const uint32_t warp : waiting) learn(warp, all);
   for (const uint32_t warp : came) ++clock(warp, warp);
+}
+
+void Shadow::learn(uint32_t warp, const Clocks& from) {
+  for (uint32_t of = 0; of < from.size(); ++of) {
+    clock(warp, of) = std::max(clock(warp, of), from[of]);
+  }
 }
 
 }  // namespace fa4::emu

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who wrote and read each word of shared memory last, and what is ordered before what: races, reads of what nobody
-// has written, and uses of what a copy has not finished (design: FastTrack's epochs, Flanagan and Freund 2009).
+// Who wrote and read each word of a cluster's shared memory last, and what is ordered before what: races, reads of
+// what nobody has written, and uses of what an operation has not finished (design: FastTrack's epochs, Flanagan and
+// Freund 2009).
 //
-// The agents are warps; each has a vector clock, which barriers join. Lanes of one warp are taken as ordered.
+// The agents are the warps of the cluster, then its channels, which stand for mbarriers. A warp has a vector clock;
+// barriers join them. Of a channel it holds how many phases it knows to be complete, so that an operation which
+// completes a transaction in a phase is known to whoever has observed that phase, and to whoever they told. Lanes of
+// one warp are taken as ordered. Offsets are of the cluster: the rank times a CTA's bytes, and the offset therein.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -18,13 +23,16 @@ struct Conflict {
     WriteWrite,   // an unordered write, overwritten
     WriteRead,    // an unordered write, read
     ReadWrite,    // an unordered read, overwritten
-    CopyPending,  // bytes of a copy that has not been waited for
+    CopyPending,  // bytes that an operation writes, which has not been waited for
+    CopyReading,  // bytes that an operation reads, which has not been waited for
     Unwritten,    // bytes that nobody has written
   };
   Kind kind = Kind::None;
   uint32_t warp = 0;           // the other agent
   const void* site = nullptr;  // its instruction
 };
+
+using Clocks = std::vector<uint32_t>;  // by agent
 
 class Shadow {
  public:
@@ -38,14 +46,30 @@ class Shadow {
   // Atomics do not race with one another; they need a value to begin with.
   Conflict atomic(uint32_t warp, uint32_t offset, uint32_t bytes) const;
 
-  // A copy writes a range from its issue on; its id is for `waited`.
+  // An operation reads and writes ranges from its issue on, until somebody knows that it is done. What it reads lies in
+  // whole 16 bytes.
   uint32_t begin_copy(uint32_t warp);
-  Conflict copy_issued(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
-  // The warp that issued a copy knows that it is done.
-  void waited(uint32_t copy);
+  Conflict copy_reads(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
+  Conflict copy_writes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
+  // A warp knows from now on that an operation is done, or that it has read its sources. Up to four warps.
+  void waited(uint32_t copy, uint32_t warp);
+  void waited_read(uint32_t copy, uint32_t warp);
+  // Whoever knows that a channel's current phase is complete knows that the operation is done.
+  void signalled(uint32_t copy, uint32_t channel);
 
   // Release and acquire by a barrier: those who wait know what each that came knew.
   void join(std::span<const uint32_t> came, std::span<const uint32_t> waiting);
+
+  // Release and acquire by a channel: who observes a phase knows what each that arrived until its end knew.
+  uint32_t add_channel();
+  void arrive(uint32_t channel, uint32_t warp);
+  void arrive(uint32_t channel, const Clocks& knowing);
+  void complete(uint32_t channel);
+  void observe(uint32_t channel, uint32_t warp);
+  // How many phases of a channel a warp knows to be complete.
+  uint32_t known_phases(uint32_t channel, uint32_t warp) const;
+  // What a warp knows now; empty if not enabled.
+  Clocks knowledge_of(uint32_t warp) const;
 
  private:
   struct Cell {                // four bytes
@@ -61,23 +85,51 @@ class Shadow {
     const void* write_site = nullptr;
     const void* read_site = nullptr;
   };
+  struct Known {
+    uint32_t agent = 0;
+    uint32_t clock = 0;  // of the agent, from which on it is known; 0: by nobody
+  };
   struct Copy {
-    uint32_t warp;
-    uint32_t clock;  // of the warp when it had waited; 0: it has not
+    uint32_t warp = 0;
+    std::array<Known, 4> done;
+    Known read;  // its sources
+    const void* site = nullptr;
+  };
+  struct Sources {  // 16 bytes that operations read
+    uint32_t copy = 0;
+    uint32_t others = 0;  // lists_[others]
+  };
+  struct Channel {
+    Clocks arrived;    // what those know who came until now
+    Clocks completed;  // until the end of the last phase
+    uint32_t phases = 0;
   };
   static constexpr uint16_t kManyReaders = 0xffff;
 
   bool ordered(uint32_t warp, const Cell& cell, Conflict* conflict) const;
-  uint32_t& clock(uint32_t warp, uint32_t of) { return clocks_[warp * num_warps_ + of]; }
-  uint32_t clock(uint32_t warp, uint32_t of) const { return clocks_[warp * num_warps_ + of]; }
+  bool knows(uint32_t warp, const Known& known) const;
+  bool knows_done(uint32_t warp, const Copy& copy) const;
+  uint32_t& clock(uint32_t warp, uint32_t of) { return clocks_[warp * stride_ + of]; }
+  uint32_t clock(uint32_t warp, uint32_t of) const { return clocks_[warp * stride_ + of]; }
   Conflict write_cell(uint32_t warp, const void* site, Cell& cell, uint8_t bytes, uint32_t copy);
+  Conflict write_range(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes,
+                       uint32_t copy);
+  void overwrite_sources(uint32_t warp, uint32_t offset, uint32_t bytes, Conflict* conflict);
+  void check_source(uint32_t warp, uint32_t copy, Conflict* conflict) const;
+  void add_source(uint32_t copy, Sources& sources);
+  void learn(uint32_t warp, const Clocks& from);
 
   bool enabled_ = false;
   uint32_t num_warps_ = 0;
+  uint32_t num_agents_ = 0;
+  uint32_t stride_ = 0;  // of clocks_
   std::vector<uint32_t> clocks_;
   std::vector<Cell> cells_;
   std::vector<Copy> copies_;
-  std::vector<std::vector<uint32_t>> readers_;  // clocks of reads by warp
+  std::vector<Clocks> readers_;   // clocks of reads by warp
+  std::vector<Sources> sources_;  // none until an operation reads
+  std::vector<std::vector<uint32_t>> lists_;
+  std::vector<Channel> channels_;  // agent num_warps_ + index
 };
 
 }  // namespace fa4::emu

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "emu/machine/async.h"
 #include "emu/machine/row.h"
 
 namespace fa4::emu {
@@ -17,11 +18,22 @@ struct GlobalRange;
 
 // What a split waits for.
 struct WaitOn {
-  enum class Kind : uint8_t { Nothing, NamedBarrier, WarpBarrier, CpAsync, Join };
+  enum class Kind : uint8_t {
+    Nothing,
+    NamedBarrier,    // id: which; generation: that must have ended
+    WarpBarrier,     // generation: lanes that had exited
+    CpAsync,         // id: groups that may be unfinished
+    BulkGroup,       // likewise; generation 1: only their sources must have been read
+    Wgmma,           // likewise, of the warp
+    Mbarrier,        // id: index in the ledger; generation: the phase that must have completed
+    ClusterBarrier,  // generation: that must have ended
+    Registers,       // id: how many the pool must have
+    Poll,            // generation: Cluster::progress when it was seen that polling is in vain
+    Join,
+  };
   Kind kind = Kind::Nothing;
-  uint32_t id = 0;  // NamedBarrier: which. CpAsync: groups that may be unfinished
-  uint64_t generation =
-      0;  // NamedBarrier: that must have ended. WarpBarrier: lanes that had exited
+  uint32_t id = 0;
+  uint64_t generation = 0;
 };
 
 // Where lanes that a branch has parted meet again: the branch's immediate post-dominator.
@@ -36,6 +48,9 @@ struct Split {
   LaneMask mask = 0;
   std::vector<Join> joins;  // the nearest last
   WaitOn wait;
+  uint64_t poll_progress = 0;  // Cluster::progress at the last poll that failed
+  uint32_t num_polls = 0;      // that failed since
+  uint32_t num_parks = 0;      // how often it was parked since
 };
 
 struct Warp {
@@ -47,6 +62,7 @@ struct Warp {
   const Instr* current = nullptr;   // for reports
   const uint32_t* lists = nullptr;  // Program::lists, which Instr::extra may index
   uint32_t index = 0;               // in its CTA
+  uint32_t agent = 0;               // in its cluster: Shadow's number
   Cta* cta = nullptr;
 
   // What the scheduler uses.
@@ -54,8 +70,11 @@ struct Warp {
   size_t split = 0;  // the one that runs
   LaneMask exited = 0;
   uint64_t retired = 0;
-  std::vector<std::byte> local;              // [lane][bytes]
-  std::array<uint32_t, kLanes> cp_groups{};  // cp.async groups that a lane has committed
+  std::vector<std::byte> local;                // [lane][bytes]
+  std::array<uint32_t, kLanes> cp_groups{};    // cp.async groups that a lane has committed
+  std::array<uint32_t, kLanes> bulk_groups{};  // bulk groups, likewise
+  uint32_t wgmma_groups = 0;                   // that the warp has committed
+  std::vector<Unwaited> unwaited;              // finished operations of its groups
   uint64_t num_divergences = 0;
   const GlobalRange* last_range = nullptr;  // of the last global access
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a CTA begins: its memory, its warps, and what their special registers hold.
+// How a cluster begins: its memory, its warps, and what their special registers hold.
 #include <algorithm>
 
 #include "emu/run/scheduler.h"
@@ -18,36 +18,61 @@ std::array<uint32_t, 3> index_in(const std::array<uint32_t, 3>& extents, uint32_
 
 }  // namespace
 
-void CtaRun::begin(uint32_t linear_index) {
+void ClusterRun::begin(uint32_t cluster_index) {
+  const KernelLaunch& launch = *state_.launch;
+  const uint32_t num_ctas = volume_of(launch.cluster);
+  const uint32_t num_warps = (volume_of(launch.block) + kLanes - 1) / kLanes;
+  cluster_.index = cluster_index;
+  cluster_.random = Random(state_.options->seed * 0x9e3779b97f4a7c15 + cluster_index);
+  cluster_.eager = policy_ == Policy::Eager;
+  cluster_.impatient = policy_ == Policy::Torn || policy_ == Policy::Random;
+  cluster_.operations.clear();
+  cluster_.num_operations = 0;
+  cluster_.mbarriers.clear();
+  cluster_.barrier = {};
+  next_warp_ = 0;
+  const uint32_t shared = program_.dynamic_shared_base + launch.dynamic_shared_bytes;
+  cluster_.shared_bytes = (shared + 15) / 16 * 16;
+  cluster_.shadow.reset(state_.options->checks, num_ctas * cluster_.shared_bytes,
+                        num_ctas * num_warps);
+  while (cluster_.ctas.size() < num_ctas) cluster_.ctas.push_back(std::make_unique<Cta>());
+  for (uint32_t rank = 0; rank < num_ctas; ++rank) begin_cta(*cluster_.ctas[rank], rank);
+}
+
+void ClusterRun::begin_cta(Cta& cta, uint32_t rank) {
   const KernelLaunch& launch = *state_.launch;
   const uint32_t threads = volume_of(launch.block);
   const uint32_t num_warps = (threads + kLanes - 1) / kLanes;
-  random_ = Random(state_.options->seed * 0x9e3779b97f4a7c15 + linear_index);
-  next_warp_ = 0;
-  cta_.index = index_in(launch.grid, linear_index);
-  cta_.params = launch.params;
-  cta_.local_bytes = program_.local_bytes;
-  cta_.barriers = {};
-  cta_.copies.clear();
-  cta_.eager_copies = policy_ == Policy::Eager;
-  cta_.memory = state_.memory;
-  cta_.reports = state_.reports;
-  cta_.describer = &program_;
-  cta_.shared.assign(program_.dynamic_shared_base + launch.dynamic_shared_bytes,
-                     std::byte{kPoisonByte});
-  cta_.shadow.reset(state_.options->checks, static_cast<uint32_t>(cta_.shared.size()), num_warps);
-  cta_.warps.resize(num_warps);
+  std::array<uint32_t, 3> clusters{};
+  for (size_t i = 0; i < 3; ++i) clusters[i] = launch.grid[i] / launch.cluster[i];
+  const std::array<uint32_t, 3> outer = index_in(clusters, cluster_.index);
+  const std::array<uint32_t, 3> inner = index_in(launch.cluster, rank);
+  for (size_t i = 0; i < 3; ++i) cta.index[i] = outer[i] * launch.cluster[i] + inner[i];
+  cta.rank = rank;
+  cta.cluster = &cluster_;
+  cta.first_agent = rank * num_warps;
+  cta.free_registers = 0;
+  cta.params = launch.params;
+  cta.local_bytes = program_.local_bytes;
+  cta.barriers = {};
+  cta.memory = state_.memory;
+  cta.reports = state_.reports;
+  cta.describer = &program_;
+  cta.shared.assign(program_.dynamic_shared_base + launch.dynamic_shared_bytes,
+                    std::byte{kPoisonByte});
+  cta.warps.resize(num_warps);
   for (uint32_t index = 0; index < num_warps; ++index) {
-    cta_.warps[index].index = index;
-    begin_warp(cta_.warps[index], index * kLanes);
+    cta.warps[index].cta = &cta;
+    cta.warps[index].index = index;
+    cta.warps[index].agent = cta.first_agent + index;
+    begin_warp(cta.warps[index], index * kLanes);
   }
 }
 
-void CtaRun::begin_warp(Warp& warp, uint32_t first_thread) {
+void ClusterRun::begin_warp(Warp& warp, uint32_t first_thread) {
   const uint32_t threads = volume_of(state_.launch->block);
   const uint32_t lanes = std::min<uint32_t>(kLanes, threads - first_thread);
   const LaneMask present = lanes == kLanes ? kAllLanes : (LaneMask{1} << lanes) - 1;
-  warp.cta = &cta_;
   warp.row_storage.resize(program_.num_rows);
   warp.predicate_storage.resize(program_.num_predicates);
   warp.rows = warp.row_storage.data();
@@ -58,7 +83,7 @@ void CtaRun::begin_warp(Warp& warp, uint32_t first_thread) {
   std::fill_n(warp.predicates, program_.num_predicates, kAllLanes);
   for (const ConstantRow& constant : program_.constants) {
     std::fill_n(warp.rows[constant.row].lane, kLanes,
-                constant.value + (constant.shared_address ? cta_.rank << kRankShift : 0));
+                constant.value + (constant.shared_address ? warp.cta->rank << kRankShift : 0));
   }
   for (const SpecialRow& special : program_.specials) {
     for (int lane = 0; lane < kLanes; ++lane) {
@@ -72,11 +97,14 @@ void CtaRun::begin_warp(Warp& warp, uint32_t first_thread) {
   warp.retired = 0;
   warp.num_divergences = 0;
   warp.cp_groups = {};
+  warp.bulk_groups = {};
+  warp.wgmma_groups = 0;
+  warp.unwaited.clear();
   warp.last_range = nullptr;
   warp.local.assign(size_t{program_.local_bytes} * kLanes, std::byte{kPoisonByte});
 }
 
-uint32_t CtaRun::special_value(const Warp& warp, const SpecialRow& special, int lane) const {
+uint32_t ClusterRun::special_value(const Warp& warp, const SpecialRow& special, int lane) const {
   const KernelLaunch& launch = *state_.launch;
   const uint32_t thread = warp.index * kLanes + static_cast<uint32_t>(lane);
   const uint32_t below = (LaneMask{1} << lane) - 1, at = LaneMask{1} << lane;
@@ -87,7 +115,7 @@ uint32_t CtaRun::special_value(const Warp& warp, const SpecialRow& special, int 
     case Special::Ntid:
       return launch.block[c];
     case Special::Ctaid:
-      return cta_.index[c];
+      return warp.cta->index[c];
     case Special::Nctaid:
       return launch.grid[c];
     case Special::LaneId:
@@ -117,16 +145,19 @@ uint32_t CtaRun::special_value(const Warp& warp, const SpecialRow& special, int 
     case Special::TotalSmemSize:
       return program_.dynamic_shared_base - kReservedShared + launch.dynamic_shared_bytes;
     case Special::ClusterId:
-      return cta_.index[c];
+      return warp.cta->index[c] / launch.cluster[c];
     case Special::NumClusters:
-      return launch.grid[c];
+      return launch.grid[c] / launch.cluster[c];
     case Special::ClusterCtaid:
+      return warp.cta->index[c] % launch.cluster[c];
     case Special::ClusterCtarank:
+      return warp.cta->rank;
     case Special::IsExplicitCluster:
-      return 0;
+      return program_.explicit_cluster || volume_of(launch.cluster) != 1 ? 1 : 0;
     case Special::ClusterNctaid:
+      return launch.cluster[c];
     case Special::ClusterNctarank:
-      return 1;
+      return volume_of(launch.cluster);
   }
   return 0;
 }

@@ -116,9 +116,14 @@ void place_shared(const ModuleSymbols& symbols, const std::vector<LowerItem>& it
 
 void read_directives(const ptx::Function& function, Program* program) {
   for (const ptx::PerformanceDirective& directive : function.directives) {
+    if (directive.name == "explicitcluster") program->explicit_cluster = true;
+    if (directive.name == "blocksareclusters") program->blocks_are_clusters = true;
+    if (directive.name == "maxclusterrank") program->max_cluster = directive.values.at(0);
     std::array<uint32_t, 3>* threads = directive.name == "maxntid"   ? &program->max_threads
                                        : directive.name == "reqntid" ? &program->required_threads
-                                                                     : nullptr;
+                                       : directive.name == "reqnctapercluster"
+                                           ? &program->required_cluster
+                                           : nullptr;
     if (threads == nullptr) continue;
     *threads = {1, 1, 1};
     for (size_t i = 0; i < std::min<size_t>(3, directive.values.size()); ++i) {

@@ -92,6 +92,38 @@ std::string text_of_extents(const std::array<uint32_t, 3>& extents) {
   return fmt::format("({}, {}, {})", extents[0], extents[1], extents[2]);
 }
 
+void check_cluster(const KernelLaunch& launch, const Program& program,
+                   const MachineOptions& options) {
+  const std::string cluster = text_of_extents(launch.cluster);
+  const uint64_t size = volume_of_launch(launch.cluster);
+  if (program.blocks_are_clusters) {
+    throw MachineError("a kernel with .blocksareclusters is not served");
+  }
+  if (program.required_cluster[0] != 0 && program.required_cluster != launch.cluster) {
+    throw MachineError(fmt::format("cluster is {}; the kernel requires {} (.reqnctapercluster)",
+                                   cluster, text_of_extents(program.required_cluster)));
+  }
+  if (size == 1) return;
+  if (options.arch < 90) {
+    throw MachineError(fmt::format("cluster is {}; sm_{} has no clusters", cluster, options.arch));
+  }
+  const uint64_t most = launch.non_portable_cluster ? 16 : 8;
+  if (size == 0 || size > most) {
+    throw MachineError(fmt::format("cluster is {}; it may have 1 to {} CTAs{}", cluster, most,
+                                   launch.non_portable_cluster ? "" : ", as every device allows"));
+  }
+  if (program.max_cluster != 0 && size > program.max_cluster) {
+    throw MachineError(fmt::format("cluster is {}; the kernel allows {} CTAs (.maxclusterrank)",
+                                   cluster, program.max_cluster));
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    if (launch.grid[i] % launch.cluster[i] != 0) {
+      throw MachineError(fmt::format("grid is {}; it must be a multiple of the cluster, {}",
+                                     text_of_extents(launch.grid), cluster));
+    }
+  }
+}
+
 // What the driver checks: a launch that it would refuse is refused.
 void check_launch(const KernelLaunch& launch, const Program& program,
                   const MachineOptions& options) {
@@ -108,10 +140,7 @@ void check_launch(const KernelLaunch& launch, const Program& program,
                     "all and 65535 in y and z",
                     text_of_extents(launch.grid)));
   }
-  if (volume_of_launch(launch.cluster) != 1) {
-    throw MachineError(fmt::format("cluster is {}; sm_{} as the machine knows it has no clusters",
-                                   text_of_extents(launch.cluster), options.arch));
-  }
+  check_cluster(launch, program, options);
   if (program.required_threads[0] != 0 && program.required_threads != launch.block) {
     throw MachineError(fmt::format("block is {}; the kernel requires {} (.reqntid)",
                                    text_of_extents(launch.block),
@@ -250,8 +279,13 @@ GlobalRange Machine::variable(ModuleId module, std::string_view name) const {
   return {std::string(name), found->second.address, found->second.bytes, true};
 }
 
-RunReport Machine::launch(const KernelLaunch& launch) {
-  const Program& program = state_->program(launch.module, launch.entry);
+RunReport Machine::launch(const KernelLaunch& given) {
+  const Program& program = state_->program(given.module, given.entry);
+  KernelLaunch launch = given;
+  // Without a cluster, the kernel's own is taken.
+  if (volume_of_launch(launch.cluster) == 1 && program.required_cluster[0] != 0) {
+    launch.cluster = program.required_cluster;
+  }
   check_launch(launch, program, state_->options);
   Reports reports;
   LaunchState shared;
@@ -261,20 +295,21 @@ RunReport Machine::launch(const KernelLaunch& launch) {
   shared.memory = &state_->memory;
   shared.reports = &reports;
 
-  // CTAs are independent, so their results do not depend on which thread runs them. Atomics on global memory tie
+  // Clusters are independent, so their results do not depend on which thread runs them. Atomics on global memory tie
   // them together: then one thread runs them in order.
-  const auto num_ctas = static_cast<uint32_t>(volume_of_launch(launch.grid));
+  const auto num_clusters =
+      static_cast<uint32_t>(volume_of_launch(launch.grid) / volume_of_launch(launch.cluster));
   const uint32_t wanted = state_->options.threads == 0
                               ? std::max(1u, std::thread::hardware_concurrency())
                               : state_->options.threads;
-  const uint32_t num_threads = program.global_atomics ? 1 : std::min(wanted, num_ctas);
+  const uint32_t num_threads = program.global_atomics ? 1 : std::min(wanted, num_clusters);
   std::atomic<uint32_t> next = 0;
   std::vector<uint64_t> counts(isa::num_forms(), 0);
   std::mutex mutex;
   const auto work = [&] {
-    CtaRun run(shared);
+    ClusterRun run(shared);
     try {
-      for (uint32_t cta = next++; cta < num_ctas; cta = next++) run.run(cta);
+      for (uint32_t at = next++; at < num_clusters; at = next++) run.run(at);
     } catch (const Stop&) {
       shared.stopped = true;
     }

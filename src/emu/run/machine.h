@@ -49,7 +49,8 @@ struct KernelLaunch {
   std::string entry;
   std::array<uint32_t, 3> grid = {1, 1, 1};
   std::array<uint32_t, 3> block = {1, 1, 1};
-  std::array<uint32_t, 3> cluster = {1, 1, 1};
+  std::array<uint32_t, 3> cluster = {1, 1, 1};  // all 1: what the kernel says, if it does
+  bool non_portable_cluster = false;            // up to 16 CTAs, not 8
   uint32_t dynamic_shared_bytes = 0;
   std::vector<std::byte> params;  // as the entry lays them out, each at its alignment
 };

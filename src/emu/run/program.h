@@ -78,7 +78,11 @@ struct Program : Describer {
   uint32_t param_bytes = 0;
   std::array<uint32_t, 3> max_threads{};
   std::array<uint32_t, 3> required_threads{};
-  bool global_atomics = false;  // its CTAs run in order, on one thread of the host
+  std::array<uint32_t, 3> required_cluster{};  // .reqnctapercluster; 0: not said
+  uint32_t max_cluster = 0;                    // .maxclusterrank; 0: not said
+  bool explicit_cluster = false;               // .explicitcluster: launched with clusters only
+  bool blocks_are_clusters = false;            // .blocksareclusters
+  bool global_atomics = false;                 // its CTAs run in order, on one thread of the host
 
   std::string site(const Instr& instr) const override;
 };

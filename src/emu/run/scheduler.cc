@@ -32,42 +32,85 @@ std::vector<Join> common_joins(const Split& a, const Split& b) {
 
 }  // namespace
 
-CtaRun::CtaRun(LaunchState& state)
+ClusterRun::ClusterRun(LaunchState& state)
     : state_(state),
       program_(*state.program),
       policy_(state.options->policy),
-      random_(0),
-      counts_(isa::num_forms(), 0) {}
+      counts_(isa::num_forms(), 0) {
+  cluster_.progress = &own_progress_;
+}
 
-void CtaRun::run(uint32_t linear_index) {
-  begin(linear_index);
+void ClusterRun::run(uint32_t cluster_index) {
+  begin(cluster_index);
   for (;;) {
-    gather();
-    if (choices_.empty()) {
-      if (cta_.num_live_warps() == 0) return;
-      deadlock();
+    switch (turn()) {
+      case Turn::Ran:
+        break;
+      case Turn::Done:
+        return;
+      case Turn::Stuck:
+        if (!wake_pollers()) report_deadlock(state_, {this});
+        break;
     }
-    const Choice choice = choose();
-    if (choice.warp == nullptr) {
-      step_copy(cta_.copies[choice.at]);
-    } else {
-      run_split(*choice.warp, choice.at);
-    }
-    if (state_.stopped) throw Stop("another CTA has stopped");
   }
 }
 
+ClusterRun::Turn ClusterRun::turn() {
+  gather();
+  if (choices_.empty()) {
+    if (cluster_.num_live_warps() != 0) return Turn::Stuck;
+    end_cluster();
+    return Turn::Done;
+  }
+  const Choice choice = choose();
+  if (choice.warp == nullptr) {
+    step_operation(choice.at);
+  } else {
+    run_split(*choice.warp, choice.at);
+  }
+  if (state_.stopped) throw Stop("another cluster has stopped");
+  return Turn::Ran;
+}
+
+bool ClusterRun::wake_pollers() {
+  constexpr uint32_t kMostParks = 4;
+  bool woken = false;
+  for (const auto& cta : cluster_.ctas) {
+    for (Warp& warp : cta->warps) {
+      for (Split& split : warp.splits) {
+        if (split.wait.kind != WaitOn::Kind::Poll || split.num_parks >= kMostParks) continue;
+        split.wait = {};
+        split.num_polls = 0;
+        ++split.num_parks;
+        woken = true;
+      }
+    }
+  }
+  return woken;
+}
+
 // Whether a split can go on. Lanes that have met their siblings become one split with them.
-bool CtaRun::ready(Warp& warp, size_t at) {
+bool ClusterRun::ready(Warp& warp, size_t at) {
   Split& split = warp.splits[at];
   switch (split.wait.kind) {
     case WaitOn::Kind::Nothing:
       return true;
     case WaitOn::Kind::NamedBarrier:
-      return cta_.barriers[split.wait.id].generation > split.wait.generation;
+      return warp.cta->barriers[split.wait.id].generation > split.wait.generation;
     case WaitOn::Kind::CpAsync:
-      warp.active = split.mask;
-      return copies_are_done(cta_, warp, split.wait.id);
+    case WaitOn::Kind::BulkGroup:
+    case WaitOn::Kind::Wgmma:
+      return groups_are_done(warp, split.mask, split.wait);
+    case WaitOn::Kind::Mbarrier: {
+      const BarrierRecord& record = cluster_.mbarriers.records()[split.wait.id];
+      return !record.live || record.phase > split.wait.generation;
+    }
+    case WaitOn::Kind::ClusterBarrier:
+      return cluster_.barrier.generation > split.wait.generation;
+    case WaitOn::Kind::Registers:
+      return warp.cta->free_registers >= split.wait.id;
+    case WaitOn::Kind::Poll:
+      return *cluster_.progress != split.wait.generation;
     case WaitOn::Kind::Join:
       return siblings_have_come(warp, split);
     case WaitOn::Kind::WarpBarrier:  // others have exited since: they are no longer waited for
@@ -76,7 +119,7 @@ bool CtaRun::ready(Warp& warp, size_t at) {
   return false;
 }
 
-bool CtaRun::siblings_have_come(const Warp& warp, const Split& split) const {
+bool ClusterRun::siblings_have_come(const Warp& warp, const Split& split) const {
   const uint64_t id = split.joins.back().id;
   return std::none_of(warp.splits.begin(), warp.splits.end(), [&](const Split& other) {
     return holds_join(other, id) && !waits_at_join(other, id);
@@ -84,7 +127,7 @@ bool CtaRun::siblings_have_come(const Warp& warp, const Split& split) const {
 }
 
 // All splits that wait at one join go on as one.
-void CtaRun::meet(Warp& warp, size_t at) {
+void ClusterRun::meet(Warp& warp, size_t at) {
   const uint64_t id = warp.splits[at].joins.back().id;
   Split met = warp.splits[at];
   met.mask = 0;
@@ -99,7 +142,7 @@ void CtaRun::meet(Warp& warp, size_t at) {
 }
 
 // Splits that wait at the same warp-level instruction become one, which tries again.
-bool CtaRun::merge_waiting(Warp& warp, size_t at) {
+bool ClusterRun::merge_waiting(Warp& warp, size_t at) {
   const Split& here = warp.splits[at];
   for (size_t i = 0; i < warp.splits.size(); ++i) {
     Split& other = warp.splits[i];
@@ -114,7 +157,7 @@ bool CtaRun::merge_waiting(Warp& warp, size_t at) {
 }
 
 // Meets and merges of a warp's splits, until there are no more.
-void CtaRun::settle(Warp& warp) {
+void ClusterRun::settle(Warp& warp) {
   for (size_t at = 0; at < warp.splits.size();) {
     const WaitOn::Kind waits = warp.splits[at].wait.kind;
     if (waits == WaitOn::Kind::WarpBarrier && merge_waiting(warp, at)) {
@@ -128,21 +171,23 @@ void CtaRun::settle(Warp& warp) {
   }
 }
 
-void CtaRun::gather() {
+void ClusterRun::gather() {
   choices_.clear();
-  for (Warp& warp : cta_.warps) {
-    settle(warp);
-    for (size_t at = 0; at < warp.splits.size(); ++at) {
-      if (ready(warp, at)) choices_.push_back({&warp, at});
+  for (const auto& cta : cluster_.ctas) {
+    for (Warp& warp : cta->warps) {
+      settle(warp);
+      for (size_t at = 0; at < warp.splits.size(); ++at) {
+        if (ready(warp, at)) choices_.push_back({&warp, at});
+      }
     }
   }
   num_runnable_ = choices_.size();
-  for (size_t at = 0; at < cta_.copies.size(); ++at) {
-    if (cta_.copies[at].num_done < cta_.copies[at].lanes.size()) choices_.push_back({nullptr, at});
+  for (size_t at = 0; at < cluster_.operations.size(); ++at) {
+    if (cluster_.operations[at]->enabled()) choices_.push_back({nullptr, at});
   }
 }
 
-const CtaRun::Choice& CtaRun::choose() {
+const ClusterRun::Choice& ClusterRun::choose() {
   const size_t steps = choices_.size() - num_runnable_;
   switch (policy_) {
     case Policy::Eager: {
@@ -150,40 +195,46 @@ const CtaRun::Choice& CtaRun::choose() {
       // Round robin: the first warp behind the one that ran last.
       const auto behind = std::find_if(
           choices_.begin(), choices_.begin() + static_cast<std::ptrdiff_t>(num_runnable_),
-          [&](const Choice& choice) { return choice.warp->index >= next_warp_; });
+          [&](const Choice& choice) { return choice.warp->agent >= next_warp_; });
       const Choice& choice = behind == choices_.begin() + static_cast<std::ptrdiff_t>(num_runnable_)
                                  ? choices_.front()
                                  : *behind;
-      next_warp_ = choice.warp->index + 1;
+      next_warp_ = choice.warp->agent + 1;
       return choice;
     }
     case Policy::Lazy:
-      return choices_.front();  // warps first, then the oldest copy
+      return choices_.front();  // warps first, then the oldest operation
     case Policy::Reverse:
       return num_runnable_ != 0 ? choices_[num_runnable_ - 1] : choices_.back();
     case Policy::Torn:
     case Policy::Random:
       break;
   }
-  if (steps != 0 && (num_runnable_ == 0 || random_.below(4) == 0)) {
-    return choices_[num_runnable_ + random_.below(steps)];
+  if (steps != 0 && (num_runnable_ == 0 || cluster_.random.below(4) == 0)) {
+    return choices_[num_runnable_ + cluster_.random.below(steps)];
   }
-  return choices_[random_.below(num_runnable_)];
+  return choices_[cluster_.random.below(num_runnable_)];
 }
 
-// Torn: a part of the lanes, of which some other moment makes the rest.
-void CtaRun::step_copy(CpAsync& copy) {
-  size_t first = 0, count = copy.lanes.size();
+// Torn: a few steps, and the rest at some other moment. Random: all that read, all that write, or the signal.
+void ClusterRun::step_operation(size_t at) {
+  AsyncOp& op = *cluster_.operations[at];
+  size_t steps = op.num_steps() + 1;
   if (policy_ == Policy::Torn) {
-    count = (copy.lanes.size() + 7) / (1 + random_.below(8));
-    count = std::max<size_t>(count, 1);
-    while (copy.lanes[first].done) ++first;
-    count = std::min(count, copy.lanes.size() - first);
+    steps = 1 + cluster_.random.below((op.num_steps() + 3) / 4);
+  } else if (policy_ == Policy::Random) {
+    const size_t made = op.num_made();
+    steps = made < op.num_reads()   ? op.num_reads() - made
+            : made < op.num_steps() ? op.num_steps() - made
+                                    : 1;
   }
-  advance(cta_, copy, first, count);
+  for (; steps != 0 && !op.finished() && op.enabled(); --steps) op.advance();
+  if (!op.finished()) return;
+  op.retire();
+  cluster_.operations.erase(cluster_.operations.begin() + static_cast<std::ptrdiff_t>(at));
 }
 
-void CtaRun::count_instructions(uint64_t instructions) {
+void ClusterRun::count_instructions(uint64_t instructions) {
   if (state_.instructions.fetch_add(instructions) + instructions <=
       state_.options->most_instructions) {
     return;
@@ -195,11 +246,11 @@ void CtaRun::count_instructions(uint64_t instructions) {
   throw Stop("step limit");
 }
 
-void CtaRun::run_split(Warp& warp, size_t at) {
+void ClusterRun::run_split(Warp& warp, size_t at) {
   warp.split = at;
   const bool shuffles = policy_ == Policy::Random || policy_ == Policy::Torn;
   const uint64_t quantum =
-      shuffles ? 1 + random_.below(4096) : std::numeric_limits<uint64_t>::max();
+      shuffles ? 1 + cluster_.random.below(4096) : std::numeric_limits<uint64_t>::max();
   const uint64_t begun = warp.retired;
   const Instr* const code = program_.code.data();
   const auto end = static_cast<uint32_t>(program_.code.size());
@@ -254,47 +305,11 @@ void CtaRun::run_split(Warp& warp, size_t at) {
 }
 
 // A split without lanes goes; with the last one the warp has exited, and barriers no longer expect it.
-void CtaRun::end_lanes(Warp& warp) {
+void ClusterRun::end_lanes(Warp& warp) {
   warp.splits.erase(warp.splits.begin() + static_cast<std::ptrdiff_t>(warp.split));
+  note_progress(cluster_);
   if (!warp.splits.empty()) return;
-  for (uint32_t id = 0; id < kNumNamedBarriers; ++id) complete_if_full(cta_, id);
-}
-
-void CtaRun::deadlock() {
-  std::string text =
-      fmt::format("deadlock: {} warps of CTA ({}, {}, {}) wait and nothing can move",
-                  cta_.num_live_warps(), cta_.index[0], cta_.index[1], cta_.index[2]);
-  for (const Warp& warp : cta_.warps) {
-    for (const Split& split : warp.splits) {
-      text += fmt::format("\n  warp {:<2} lanes {:#010x} wait ", warp.index, split.mask);
-      switch (split.wait.kind) {
-        case WaitOn::Kind::NamedBarrier: {
-          const NamedBarrier& barrier = cta_.barriers[split.wait.id];
-          text +=
-              fmt::format("at barrier {}, generation {}: {} of {} threads have come", split.wait.id,
-                          barrier.generation, barrier.arrived,
-                          barrier.all_threads ? cta_.num_live_warps() * kLanes : barrier.expected);
-          break;
-        }
-        case WaitOn::Kind::WarpBarrier:
-          text += "for other lanes of their warp";
-          break;
-        case WaitOn::Kind::Join:
-          text += "for lanes that a branch has parted from them";
-          break;
-        case WaitOn::Kind::CpAsync:
-          text += "for their copies";
-          break;
-        case WaitOn::Kind::Nothing:
-          break;
-      }
-      if (split.pc < program_.code.size()) {
-        text += fmt::format("\n          at {}", program_.site(program_.code[split.pc]));
-      }
-    }
-  }
-  state_.reports->add(Level::Error, "deadlock", "", std::move(text));
-  throw Stop("deadlock");
+  for (uint32_t id = 0; id < kNumNamedBarriers; ++id) complete_if_full(*warp.cta, id);
 }
 
 }  // namespace fa4::emu

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs one CTA of a kernel to its end, under a policy.
+// Runs one cluster of a kernel to its end, under a policy. Without clusters that is one CTA.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <string>
 #include <vector>
 
-#include "emu/machine/cta.h"
+#include "emu/machine/cluster.h"
 #include "emu/run/machine.h"
 #include "emu/run/program.h"
-#include "emu/run/random.h"
 
 namespace fa4::emu {
 
-// What all CTAs of a launch share.
+// What all clusters of a launch share.
 struct LaunchState {
   const Program* program = nullptr;
   const KernelLaunch* launch = nullptr;
@@ -24,22 +24,32 @@ struct LaunchState {
   std::atomic<bool> stopped = false;
 };
 
-class CtaRun {
+class ClusterRun {
  public:
-  explicit CtaRun(LaunchState& state);
+  explicit ClusterRun(LaunchState& state);
 
   // From the first instruction to the exit of all warps. Throws Stop after a report of why it cannot go on.
-  void run(uint32_t linear_index);
+  void run(uint32_t cluster_index);
+
+  // The same in turns, for clusters that run beside one another.
+  enum class Turn : uint8_t { Ran, Stuck, Done };
+  void begin(uint32_t cluster_index);
+  Turn turn();
+  // Nobody can go on: those who poll in vain are let to try again, unless they have done so too often.
+  bool wake_pollers();
+  // For the report of a deadlock: one sentence, and lines for each that waits.
+  std::string whose() const;
+  std::string who_waits() const;
 
   const std::vector<uint64_t>& counts() const { return counts_; }  // warp instructions by form
 
  private:
   struct Choice {
-    Warp* warp;  // null: a step of a copy
-    size_t at;   // of its splits, or of Cta::copies
+    Warp* warp;  // null: a step of an operation
+    size_t at;   // of its splits, or of Cluster::operations
   };
 
-  void begin(uint32_t linear_index);
+  void begin_cta(Cta& cta, uint32_t rank);
   void begin_warp(Warp& warp, uint32_t first_thread);
   uint32_t special_value(const Warp& warp, const SpecialRow& special, int lane) const;
 
@@ -50,21 +60,24 @@ class CtaRun {
   void meet(Warp& warp, size_t split);
   bool merge_waiting(Warp& warp, size_t split);
   const Choice& choose();
-  void step_copy(CpAsync& copy);
+  void step_operation(size_t at);
   void run_split(Warp& warp, size_t split);
   void end_lanes(Warp& warp);
+  void end_cluster();
   void count_instructions(uint64_t instructions);
-  [[noreturn]] void deadlock();
+  std::string what_it_waits_for(const Warp& warp, const Split& split) const;
 
   LaunchState& state_;
   const Program& program_;
   Policy policy_;
-  Cta cta_;
-  Random random_;
+  Cluster cluster_;
+  uint64_t own_progress_ = 0;
   std::vector<Choice> choices_;
-  size_t num_runnable_ = 0;  // of the choices, which come before the steps of copies
+  size_t num_runnable_ = 0;  // of the choices, which come before the steps of operations
   size_t next_warp_ = 0;     // of the round robin
   std::vector<uint64_t> counts_;
 };
+
+[[noreturn]] void report_deadlock(LaunchState& state, const std::vector<const ClusterRun*>& runs);
 
 }  // namespace fa4::emu

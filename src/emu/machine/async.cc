@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "emu/machine/async.h"
+
+#include <algorithm>
+
+#include "emu/machine/cluster.h"
+
+namespace fa4::emu {
+
+AsyncOp::AsyncOp(Warp& issuer, AsyncGroup group_kind)
+    : warp(&issuer),
+      site(issuer.current),
+      lanes(issuer.active),
+      id(issuer.cta->cluster->shadow.begin_copy(issuer.agent)),
+      waited_by(group_kind) {
+  switch (group_kind) {
+    case AsyncGroup::None:
+      known_at_issue = issuer.cta->cluster->shadow.knowledge_of(issuer.agent);
+      break;
+    case AsyncGroup::CpAsync:
+      group = issuer.cp_groups;
+      break;
+    case AsyncGroup::Bulk:
+      group = issuer.bulk_groups;
+      break;
+    case AsyncGroup::Wgmma:
+      group[0] = issuer.wgmma_groups;
+      break;
+  }
+}
+
+AsyncOp::~AsyncOp() = default;
+
+void AsyncOp::advance() {
+  const Instr* current = warp->current;
+  const LaneMask active = warp->active;
+  warp->current = site;
+  warp->active = lanes;
+  if (next_ < num_steps()) {
+    step(next_++);
+  } else {
+    complete();
+    finished_ = true;
+  }
+  warp->current = current;
+  warp->active = active;
+  note_progress(*warp->cta->cluster);
+}
+
+namespace {
+
+// Of `committed` groups, whether more than `allowed` are unfinished if this one is.
+bool group_is_awaited(uint32_t group, uint32_t committed, uint32_t allowed) {
+  if (allowed == kAllCopyGroups) return true;
+  return group < committed && committed - group > allowed;
+}
+
+// Whether a wait of a warp is about any of the lanes of one of its operations, or about all of them.
+enum class Which : uint8_t { Any, All };
+
+bool is_awaited(AsyncGroup kind, LaneMask lanes, const std::array<uint32_t, kLanes>& group,
+                const Warp& waiter, LaneMask waiting, const WaitOn& wait, Which which) {
+  const std::array<uint32_t, kLanes>* committed = nullptr;
+  if (wait.kind == WaitOn::Kind::CpAsync && kind == AsyncGroup::CpAsync) {
+    committed = &waiter.cp_groups;
+  } else if (wait.kind == WaitOn::Kind::BulkGroup && kind == AsyncGroup::Bulk) {
+    committed = &waiter.bulk_groups;
+  } else if (wait.kind == WaitOn::Kind::Wgmma && kind == AsyncGroup::Wgmma) {
+    return group_is_awaited(group[0], waiter.wgmma_groups, wait.id);
+  } else {
+    return false;
+  }
+  bool any = false, all = (lanes & ~waiting) == 0;
+  for_each_lane(lanes & waiting, [&](int lane) {
+    const auto at = static_cast<size_t>(lane);
+    const bool awaited = group_is_awaited(group[at], (*committed)[at], wait.id);
+    any = any || awaited;
+    all = all && awaited;
+  });
+  return which == Which::Any ? any : all;
+}
+
+bool only_reads(const WaitOn& wait) {
+  return wait.kind == WaitOn::Kind::BulkGroup && wait.generation == 1;
+}
+
+}  // namespace
+
+bool AsyncOp::holds_up(const Warp& waiter, LaneMask waiting, const WaitOn& wait) const {
+  if (finished_ || warp != &waiter) return false;
+  if (only_reads(wait) && sources_read()) return false;
+  return is_awaited(waited_by, lanes, group, waiter, waiting, wait, Which::Any);
+}
+
+void AsyncOp::retire() {
+  if (waited_by == AsyncGroup::None || !warp->cta->cluster->shadow.enabled()) return;
+  warp->unwaited.push_back({id, waited_by, lanes, group});
+}
+
+void issue(std::unique_ptr<AsyncOp> op) {
+  Cluster& cluster = *op->warp->cta->cluster;
+  op->number = ++cluster.num_operations;
+  note_progress(cluster);
+  if (cluster.eager) {
+    while (!op->finished() && op->enabled()) op->advance();
+  }
+  if (op->finished()) {
+    op->retire();
+  } else {
+    cluster.operations.push_back(std::move(op));
+  }
+}
+
+bool groups_are_done(const Warp& warp, LaneMask waiting, const WaitOn& wait) {
+  const auto& operations = warp.cta->cluster->operations;
+  return std::none_of(operations.begin(), operations.end(),
+                      [&](const auto& op) { return op->holds_up(warp, waiting, wait); });
+}
+
+void note_groups_waited(Warp& warp, LaneMask waiting, const WaitOn& wait) {
+  Shadow& shadow = warp.cta->cluster->shadow;
+  if (only_reads(wait)) {
+    for (const Unwaited& op : warp.unwaited) {
+      if (is_awaited(op.kind, op.lanes, op.group, warp, waiting, wait, Which::All)) {
+        shadow.waited_read(op.id, warp.agent);
+      }
+    }
+    for (const auto& op : warp.cta->cluster->operations) {
+      if (op->warp == &warp &&
+          is_awaited(op->waited_by, op->lanes, op->group, warp, waiting, wait, Which::All)) {
+        shadow.waited_read(op->id, warp.agent);
+      }
+    }
+    return;
+  }
+  // Who waits for some lanes of an operation knows of those alone.
+  std::erase_if(warp.unwaited, [&](const Unwaited& op) {
+    if (!is_awaited(op.kind, op.lanes, op.group, warp, waiting, wait, Which::All)) return false;
+    shadow.waited(op.id, warp.agent);
+    return true;
+  });
+}
+
+}  // namespace fa4::emu

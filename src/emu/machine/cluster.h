@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state of a cluster of CTAs, which is what one run of the scheduler runs: its CTAs, the shadow of their shared
+// memory, their unfinished operations and their mbarriers. Without clusters, a cluster is one CTA.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "emu/machine/async.h"
+#include "emu/machine/cta.h"
+#include "emu/machine/mbarrier.h"
+#include "emu/machine/random.h"
+#include "emu/machine/shadow.h"
+
+namespace fa4::emu {
+
+// barrier.cluster. Threads come once in each generation; those that have exited count.
+struct ClusterBarrier {
+  uint64_t generation = 0;
+  std::vector<LaneMask> arrived;    // by agent, in this generation
+  std::vector<uint32_t> releasing;  // agents of which a lane came with .release
+  std::vector<const Instr*> sites;  // by agent, where it came
+  Clocks released;                  // what those knew; of the last generation, for those that wait
+};
+
+struct Cluster {
+  std::vector<std::unique_ptr<Cta>> ctas;  // by rank
+  uint32_t index = 0;                      // in the grid
+  Shadow shadow;
+  uint32_t shared_bytes = 0;                         // of a CTA, in the shadow
+  std::vector<std::unique_ptr<AsyncOp>> operations;  // unfinished, oldest first
+  uint64_t num_operations = 0;                       // ever
+  MbarrierLedger mbarriers;
+  ClusterBarrier barrier;
+  Random random{0};
+  bool eager = true;             // an operation is made when it is issued
+  bool impatient = false;        // try_wait may give up early
+  uint64_t* progress = nullptr;  // counts what others can see; clusters that run together share it
+
+  uint32_t num_live_warps() const;
+  Warp& warp_of(uint32_t agent);
+  const Warp& warp_of(uint32_t agent) const;
+  // "warp 3", and in a cluster of several CTAs "warp 3 of rank 1".
+  std::string name_of(uint32_t agent) const;
+};
+
+// Somebody has changed what others can see.
+inline void note_progress(Cluster& cluster) { ++*cluster.progress; }
+
+}  // namespace fa4::emu

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// cp.async of a warp: up to 16 bytes for each lane, from global to shared memory, the rest filled with zeros.
+#pragma once
+
+#include <array>
+
+#include "emu/machine/async.h"
+
+namespace fa4::emu {
+
+class CpAsync final : public AsyncOp {
+ public:
+  explicit CpAsync(Warp& issuer) : AsyncOp(issuer, AsyncGroup::CpAsync) {}
+
+  // A lane's part. It is checked here; a bad source gives poison.
+  void add(int lane, uint64_t to, uint64_t from, uint32_t bytes, uint32_t source_bytes);
+
+  const char* what() const override { return "cp.async"; }
+  size_t num_steps() const override { return 2 * num_parts_; }
+  size_t num_reads() const override { return num_parts_; }
+  void step(size_t index) override;
+
+ private:
+  struct Part {
+    std::byte* to;
+    const std::byte* from;  // null: the source was bad
+    uint32_t bytes, source_bytes;
+    std::array<std::byte, 16> staged;
+  };
+  std::array<Part, kLanes> parts_;
+  size_t num_parts_ = 0;
+};
+
+}  // namespace fa4::emu

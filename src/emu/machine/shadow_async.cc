@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shadow's part of what is asynchronous: operations, and channels, which tell of their end.
+#include <algorithm>
+
+#include "emu/machine/shadow.h"
+
+namespace fa4::emu {
+
+uint32_t Shadow::begin_copy(uint32_t warp) {
+  if (!enabled_) return 0;
+  copies_.push_back({.warp = warp, .done = {}, .read = {}, .site = nullptr});
+  return static_cast<uint32_t>(copies_.size() - 1);
+}
+
+Conflict Shadow::copy_writes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes) {
+  if (!enabled_) return {};
+  return write_range(copies_[copy].warp, site, offset, bytes, copy);
+}
+
+Conflict Shadow::copy_reads(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes) {
+  Conflict first;
+  if (!enabled_ || bytes == 0) return first;
+  const uint32_t warp = copies_[copy].warp;
+  copies_[copy].site = site;
+  // Tiles are written by few: what has been found for one cell holds for those that the same write made.
+  const Cell* last = nullptr;
+  for (uint32_t index = offset / 4; index <= (offset + bytes - 1) / 4; ++index) {
+    const Cell& cell = cells_[index];
+    if (cell.written != 0xf && first.kind == Conflict::Kind::None) {
+      first = {Conflict::Kind::Unwritten, warp, nullptr};
+    }
+    if (last != nullptr && last->write_clock == cell.write_clock &&
+        last->write_warp == cell.write_warp && last->copy == cell.copy) {
+      continue;
+    }
+    last = &cell;
+    Conflict conflict;
+    if (!ordered(warp, cell, &conflict) && first.kind == Conflict::Kind::None) first = conflict;
+  }
+  if (sources_.empty()) sources_.assign((cells_.size() + 3) / 4, {});
+  for (uint32_t index = offset / 16; index <= (offset + bytes - 1) / 16; ++index) {
+    add_source(copy, sources_[index]);
+  }
+  return first;
+}
+
+// Readers of which the new one's issuer knows are forgotten: who knows of the new one knows of them.
+void Shadow::add_source(uint32_t copy, Sources& sources) {
+  const uint32_t warp = copies_[copy].warp;
+  if (sources.others != 0) {
+    std::erase_if(lists_[sources.others],
+                  [&](uint32_t other) { return knows_done(warp, copies_[other]); });
+  }
+  if (sources.copy != 0 && sources.copy != copy && !knows_done(warp, copies_[sources.copy])) {
+    if (sources.others == 0) {
+      sources.others = static_cast<uint32_t>(lists_.size());
+      lists_.emplace_back();
+    }
+    std::vector<uint32_t>& others = lists_[sources.others];
+    if (std::find(others.begin(), others.end(), sources.copy) == others.end()) {
+      others.push_back(sources.copy);
+    }
+  }
+  sources.copy = copy;
+}
+
+void Shadow::check_source(uint32_t warp, uint32_t reader, Conflict* conflict) const {
+  const Copy& copy = copies_[reader];
+  if (conflict->kind != Conflict::Kind::None || knows(warp, copy.read) || knows_done(warp, copy)) {
+    return;
+  }
+  const bool waited = copy.read.clock != 0 || copy.done[0].clock != 0;
+  *conflict = {waited ? Conflict::Kind::ReadWrite : Conflict::Kind::CopyReading, copy.warp,
+               copy.site};
+}
+
+void Shadow::overwrite_sources(uint32_t warp, uint32_t offset, uint32_t bytes, Conflict* conflict) {
+  for (uint32_t index = offset / 16; index <= (offset + bytes - 1) / 16; ++index) {
+    Sources& sources = sources_[index];
+    if (sources.copy == 0) continue;
+    check_source(warp, sources.copy, conflict);
+    sources.copy = 0;
+    if (sources.others == 0) continue;
+    for (const uint32_t other : lists_[sources.others]) check_source(warp, other, conflict);
+    lists_[sources.others].clear();
+  }
+}
+
+void Shadow::waited(uint32_t copy, uint32_t warp) {
+  if (!enabled_) return;
+  for (Known& known : copies_[copy].done) {
+    if (known.clock != 0 && known.agent == warp) return;
+    if (known.clock != 0) continue;
+    known = {warp, clock(warp, warp)};
+    return;
+  }
+}
+
+void Shadow::waited_read(uint32_t copy, uint32_t warp) {
+  if (!enabled_ || copies_[copy].read.clock != 0) return;
+  copies_[copy].read = {warp, clock(warp, warp)};
+}
+
+void Shadow::signalled(uint32_t copy, uint32_t channel) {
+  if (!enabled_) return;
+  for (Known& known : copies_[copy].done) {
+    if (known.clock != 0) continue;
+    known = {num_warps_ + channel, channels_[channel].phases + 1};
+    return;
+  }
+}
+
+uint32_t Shadow::add_channel() {
+  const auto channel = static_cast<uint32_t>(channels_.size());
+  channels_.emplace_back();
+  ++num_agents_;
+  if (num_agents_ > stride_) {  // rows grow by half
+    const uint32_t wider = num_agents_ + num_agents_ / 2 + 16;
+    std::vector<uint32_t> clocks(size_t{num_warps_} * wider, 0);
+    for (uint32_t warp = 0; warp < num_warps_; ++warp) {
+      std::copy_n(clocks_.begin() + static_cast<std::ptrdiff_t>(size_t{warp} * stride_), stride_,
+                  clocks.begin() + static_cast<std::ptrdiff_t>(size_t{warp} * wider));
+    }
+    clocks_ = std::move(clocks);
+    stride_ = wider;
+  }
+  return channel;
+}
+
+void Shadow::arrive(uint32_t channel, const Clocks& knowing) {
+  if (!enabled_) return;
+  Clocks& arrived = channels_[channel].arrived;
+  if (arrived.size() < knowing.size()) arrived.resize(knowing.size(), 0);
+  for (size_t of = 0; of < knowing.size(); ++of) arrived[of] = std::max(arrived[of], knowing[of]);
+}
+
+void Shadow::arrive(uint32_t channel, uint32_t warp) {
+  if (!enabled_) return;
+  Clocks& arrived = channels_[channel].arrived;
+  arrived.resize(num_agents_, 0);
+  for (uint32_t of = 0; of < num_agents_; ++of)
+    arrived[of] = std::max(arrived[of], clock(warp, of));
+  ++clock(warp, warp);
+}
+
+void Shadow::complete(uint32_t channel) {
+  if (!enabled_) return;
+  Channel& of = channels_[channel];
+  of.completed = of.arrived;
+  ++of.phases;
+}
+
+void Shadow::observe(uint32_t channel, uint32_t warp) {
+  if (!enabled_) return;
+  const Channel& of = channels_[channel];
+  learn(warp, of.completed);
+  uint32_t& known = clock(warp, num_warps_ + channel);
+  known = std::max(known, of.phases);
+}
+
+uint32_t Shadow::known_phases(uint32_t channel, uint32_t warp) const {
+  return enabled_ ? clock(warp, num_warps_ + channel) : 0;
+}
+
+Clocks Shadow::knowledge_of(uint32_t warp) const {
+  if (!enabled_) return {};
+  const auto begin = clocks_.begin() + static_cast<std::ptrdiff_t>(size_t{warp} * stride_);
+  return Clocks(begin, begin + num_agents_);
+}
+
+}  // namespace fa4::emu
