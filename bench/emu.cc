@@ -214,8 +214,16 @@ std::vector<Program> programs() {
   unit("mul_f32", "mul.f32 %f{a}, %f{b}, %f1;");
   unit("fma_f32", "fma.rn.f32 %f{a}, %f{b}, %f1, %f2;");
   unit("max_f32", "max.f32 %f{a}, %f{b}, %f1;");
-  unit("fma_f16x2", "fma.rn.f16x2 %r{a}, %r{b}, %r1, %r5;");
-  unit("fma_bf16x2", "fma.rn.bf16x2 %r{a}, %r{b}, %r1, %r5;");
+  const auto half = [&](const char* name, const char* type) {  // of ordinary numbers
+    std::string body;
+    for (int i = 16; i < 24; ++i) {
+      body += fmt::format("cvt.rn.{}.f32 %r{}, %f{}, %f{};\n", type, i, i, i + 1);
+    }
+    list.push_back(
+        {name, body + repeated(64, fmt::format("fma.rn.{} %r{{a}}, %r{{b}}, %r16, %r17;", type))});
+  };
+  half("fma_f16x2", "f16x2");
+  half("fma_bf16x2", "bf16x2");
   unit("cvt_bf16x2", "cvt.rn.bf16x2.f32 %r{a}, %f{a}, %f{b};");
   unit("cvt_f16x2", "cvt.rn.f16x2.f32 %r{a}, %f{a}, %f{b};");
   unit("cvt_s32_f32", "cvt.rzi.s32.f32 %r{a}, %f{b};");

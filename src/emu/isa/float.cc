@@ -264,7 +264,7 @@ constexpr Form kFloatForms[] = {
     {"mad.{rn,rz,rm,rp}.f64", Unit::Fma, Fidelity::Exact, decode_float_fma, 0, "9.7.3.7"},
     {"div.{rn,rz,rm,rp}{.ftz}.f32", Unit::Fma, Fidelity::Exact, kFloatDiv, 0, "9.7.3.8"},
     {"div.{rn,rz,rm,rp}.f64", Unit::Fma, Fidelity::Exact, kFloatDiv, 0, "9.7.3.8"},
-    {"div.{approx,full}{.ftz}.f32", Unit::Fma, Fidelity::Approximate, decode_float_div_approx, 0,
+    {"div.{approx,full}{.ftz}.f32", Unit::Fma, Fidelity::Exact, decode_float_div_approx, 0,
      "9.7.3.8", "2 ulp"},
     {"abs{.ftz}.f32", Unit::Alu, Fidelity::Exact, decode_float_abs, 0, "9.7.3.9"},
     {"abs.f64", Unit::Alu, Fidelity::Exact, decode_float_abs, 0, "9.7.3.9"},

@@ -5,6 +5,7 @@
 // .volatile, .relaxed, .acquire and .release are plain accesses at which other warps may run.
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "emu/isa/address.h"
 #include "emu/isa/decoder.h"
@@ -32,6 +33,14 @@ void put_element(Warp& warp, uint32_t row, bool wide, int lane, const std::byte*
   if (wide) warp.rows[row + 1].lane[lane] = static_cast<uint32_t>(value >> 32);
 }
 
+// Calls f with a number of elements, 1, 2 or 4, as a constant.
+template <class F>
+void with_count(uint32_t count, F f) {
+  if (count == 1) return f(std::integral_constant<size_t, 1>{});
+  if (count == 2) return f(std::integral_constant<size_t, 2>{});
+  f(std::integral_constant<size_t, 4>{});
+}
+
 // The list: address (3), elements, whether a register is 64 bits wide, 16-bit registers, rows.
 template <uint32_t Bytes, Extension Extend>
 Outcome load_elements(Warp& warp, const Instr& i) {
@@ -39,9 +48,21 @@ Outcome load_elements(Warp& warp, const Instr& i) {
   const Place place(list);
   const uint32_t count = list[3];
   const bool wide = list[4] != 0, narrow = list[5] != 0;
+  std::byte* at[kLanes];
+  const std::byte* all = resolve_lanes(warp, place, Bytes * count, Access::Read, at);
+  if (Bytes == 4 && count <= 4 && all != nullptr && !wide && !narrow) {
+    with_count(count, [&](auto constant) {
+      for (size_t e = 0; e < constant(); ++e) {
+        Row& row = warp.rows[list[6 + e]];
+        for (size_t lane = 0; lane < kLanes; ++lane) {
+          std::memcpy(&row.lane[lane], all + (lane * constant() + e) * 4, 4);
+        }
+      }
+    });
+    return place.yields ? Outcome::Yield : Outcome::Next;
+  }
   for_each_lane(warp.active, [&](int lane) {
-    const std::byte* from =
-        resolve(warp, place.space, place.of(warp, lane), lane, Bytes * count, Access::Read);
+    const std::byte* from = at[lane];
     for (uint32_t e = 0; e < count; ++e) {
       const uint32_t row = list[6 + e];
       put_element<Bytes, Extend>(warp, row, wide, lane,
@@ -57,9 +78,21 @@ Outcome store_elements(Warp& warp, const Instr& i) {
   const uint32_t* list = warp.lists + i.extra;
   const Place place(list);
   const uint32_t count = list[3];
+  std::byte* at[kLanes];
+  std::byte* all = resolve_lanes(warp, place, Bytes * count, Access::Write, at);
+  if (Bytes == 4 && count <= 4 && all != nullptr) {
+    with_count(count, [&](auto constant) {
+      for (size_t e = 0; e < constant(); ++e) {
+        const Row& row = warp.rows[list[6 + e]];
+        for (size_t lane = 0; lane < kLanes; ++lane) {
+          std::memcpy(all + (lane * constant() + e) * 4, &row.lane[lane], 4);
+        }
+      }
+    });
+    return place.yields ? Outcome::Yield : Outcome::Next;
+  }
   for_each_lane(warp.active, [&](int lane) {
-    std::byte* to =
-        resolve(warp, place.space, place.of(warp, lane), lane, Bytes * count, Access::Write);
+    std::byte* to = at[lane];
     if (to == nullptr) return;
     for (uint32_t e = 0; e < count; ++e) {
       uint64_t value = warp.rows[list[6 + e]].lane[lane];

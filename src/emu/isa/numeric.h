@@ -175,7 +175,8 @@ inline E narrow_double(double x) {
   int64_t last = static_cast<int64_t>(bits >> 52 & 0x7ff) - 1023 - F::kFractionBits;
   last = last < kLast ? kLast : last;
   last = last > kMost ? kMost : last;
-  const auto ruler = std::bit_cast<double>(static_cast<uint64_t>(last + 1075) << 52 | uint64_t{1} << 51);
+  const auto ruler =
+      std::bit_cast<double>(static_cast<uint64_t>(last + 1075) << 52 | uint64_t{1} << 51);
   const auto rounded = std::bit_cast<uint64_t>((x + ruler) - ruler);
   constexpr uint64_t kSign = uint64_t{1} << 63;
   return narrow<E>(static_cast<float>(std::bit_cast<double>((rounded & ~kSign) | (bits & kSign))));

@@ -8,17 +8,38 @@
 namespace fa4::emu::isa {
 namespace {
 
-template <float (*F)(float), bool kFtz>
+template <float (*F)(float)>
 float special_float(float a) {
-  if constexpr (kFtz) return canonical(flush(F(flush(a))));
   return canonical(F(a));
+}
+// The unit's own flushing is that of .ftz.
+template <float (*F)(float)>
+float special_flushed(float a) {
+  return canonical(flush(F(flush(a))));
+}
+// Cut, not rounded: a result beyond f16 is infinite.
+inline Half cut_to_half(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  const int32_t exponent = static_cast<int32_t>(bits >> 23 & 255) - 112;
+  const uint32_t mantissa = (bits & 0x7fffff) | 0x800000;
+  const int32_t lost = 14 - exponent;  // of a subnormal result
+  uint32_t magnitude = static_cast<uint32_t>(exponent) << 10 | (mantissa >> 13 & 0x3ff);
+  magnitude = exponent > 0 ? magnitude : mantissa >> (lost < 24 ? lost : 24);
+  magnitude = exponent < 31 ? magnitude : 0x7c00;
+  magnitude = x == x ? magnitude | (bits >> 16 & 0x8000) : 0x7fff;
+  return Half{static_cast<uint16_t>(magnitude)};
+}
+inline Brain cut_to_brain(float x) {
+  return Brain{static_cast<uint16_t>(x == x ? std::bit_cast<uint32_t>(x) >> 16 : 0x7fff)};
 }
 template <float (*F)(float), class E>
 E special_half(E a) {
-  return narrow<E>(F(widen(a)));
+  if constexpr (std::is_same_v<E, Half>) {
+    return cut_to_half(F(widen(a)));
+  } else {
+    return cut_to_brain(F(widen(a)));
+  }
 }
-// The bf16 forms of ex2 flush; a subnormal bf16 is a subnormal float.
-Brain special_ex2_brain(Brain a) { return narrow<Brain>(flush(ex2_approx(flush(widen(a))))); }
 
 template <double (*F)(double)>
 double special_double(double a) {
@@ -26,10 +47,11 @@ double special_double(double a) {
   return result == result ? result : std::bit_cast<double>(uint64_t{0x7fffffff00000000});
 }
 
-template <float (*F)(float)>
+// kFull without .ftz, kUnit with it.
+template <float (*kFull)(float), float (*kUnit)(float)>
 Instr decode_special(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const ExecFn exec =
-      words.has("ftz") ? exec_of<special_float<F, true>> : exec_of<special_float<F, false>>;
+      words.has("ftz") ? exec_of<special_flushed<kUnit>> : exec_of<special_float<kFull>>;
   return d.unary(exec, text, Type::F32, Type::F32);
 }
 template <double (*F)(double)>
@@ -50,45 +72,39 @@ ExecFn special_half_exec(Type type) {
       return exec_of<both1<Brain, special_half<F, Brain>>>;
   }
 }
-Instr decode_ex2_half(Decoder& d, const Words& words, const ptx::Instruction& text) {
-  const Type type = words.type();
-  const ExecFn exec = type == Type::BF16     ? exec_of<special_ex2_brain>
-                      : type == Type::BF16x2 ? exec_of<both1<Brain, special_ex2_brain>>
-                                             : special_half_exec<ex2_approx>(type);
-  return d.unary(exec, text, type, type);
-}
-Instr decode_tanh_half(Decoder& d, const Words& words, const ptx::Instruction& text) {
-  return d.unary(special_half_exec<tanh_approx>(words.type()), text, words.type(), words.type());
+template <float (*F)(float)>
+Instr decode_special_half(Decoder& d, const Words& words, const ptx::Instruction& text) {
+  return d.unary(special_half_exec<F>(words.type()), text, words.type(), words.type());
 }
 
 constexpr Form kSpecialForms[] = {
-    {"rcp.approx{.ftz}.f32", Unit::Mufu, Fidelity::Approximate, decode_special<rcp_approx>, 0,
+    {"rcp.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<rcp_approx, unit_rcp>, 0,
      "9.7.3.13", "1 ulp"},
     {"rcp.approx.ftz.f64", Unit::Mufu, Fidelity::Approximate, decode_special_double<rcp_approx64>,
      0, "9.7.3.14", "the upper 32 bits, unstated"},
-    {"sqrt.approx{.ftz}.f32", Unit::Mufu, Fidelity::Approximate, decode_special<sqrt_approx>, 0,
-     "9.7.3.15", "2^-23 relative"},
-    {"rsqrt.approx{.ftz}.f32", Unit::Mufu, Fidelity::Approximate, decode_special<rsqrt_approx>, 0,
-     "9.7.3.16", "2^-22.9 relative"},
+    {"sqrt.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<sqrt_approx, unit_sqrt>,
+     0, "9.7.3.15", "2^-23 relative"},
+    {"rsqrt.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact,
+     decode_special<rsqrt_approx, unit_rsqrt>, 0, "9.7.3.16", "2^-22.9 relative"},
     {"rsqrt.approx.ftz.f64", Unit::Mufu, Fidelity::Approximate,
      decode_special_double<rsqrt_approx64>, 0, "9.7.3.17", "the upper 32 bits, unstated"},
-    {"sin.approx{.ftz}.f32", Unit::Mufu, Fidelity::Approximate, decode_special<sin_approx>, 0,
-     "9.7.3.18", "2^-20.5 absolute in [-pi, pi]"},
-    {"cos.approx{.ftz}.f32", Unit::Mufu, Fidelity::Approximate, decode_special<cos_approx>, 0,
-     "9.7.3.19", "2^-20.5 absolute in [-pi, pi]"},
-    {"lg2.approx{.ftz}.f32", Unit::Mufu, Fidelity::Approximate, decode_special<lg2_approx>, 0,
+    {"sin.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact,
+     decode_special<unit_sine<0>, unit_sine<0>>, 0, "9.7.3.18", "2^-20.5 absolute in [-pi, pi]"},
+    {"cos.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact,
+     decode_special<unit_sine<1>, unit_sine<1>>, 0, "9.7.3.19", "2^-20.5 absolute in [-pi, pi]"},
+    {"lg2.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<lg2_approx, unit_lg2>, 0,
      "9.7.3.20", "2^-22 relative, absolute in (0.5, 2)"},
-    {"ex2.approx{.ftz}.f32", Unit::Mufu, Fidelity::Approximate, decode_special<ex2_approx>, 0,
+    {"ex2.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<ex2_approx, unit_ex2>, 0,
      "9.7.3.21", "2 ulp"},
-    {"tanh.approx.f32", Unit::Mufu, Fidelity::Approximate, decode_special<tanh_approx>, 75,
+    {"tanh.approx.f32", Unit::Mufu, Fidelity::Approximate, decode_special<unit_tanh, unit_tanh>, 75,
      "9.7.3.22", "2^-11 relative"},
-    {"tanh.approx.{f16,f16x2}", Unit::Mufu, Fidelity::Approximate, decode_tanh_half, 75, "9.7.4.9",
-     "2^-10.987 absolute"},
-    {"tanh.approx.{bf16,bf16x2}", Unit::Mufu, Fidelity::Approximate, decode_tanh_half, 90,
-     "9.7.4.9", "2^-8 absolute"},
-    {"ex2.approx.{f16,f16x2}", Unit::Mufu, Fidelity::Approximate, decode_ex2_half, 75, "9.7.4.10",
-     "2^-9.9 relative"},
-    {"ex2.approx.ftz.{bf16,bf16x2}", Unit::Mufu, Fidelity::Approximate, decode_ex2_half, 90,
+    {"tanh.approx.{f16,f16x2}", Unit::Mufu, Fidelity::Approximate, decode_special_half<unit_tanh>,
+     75, "9.7.4.9", "2^-10.987 absolute"},
+    {"tanh.approx.{bf16,bf16x2}", Unit::Mufu, Fidelity::Approximate, decode_special_half<unit_tanh>,
+     90, "9.7.4.9", "2^-8 absolute"},
+    {"ex2.approx.{f16,f16x2}", Unit::Mufu, Fidelity::Exact, decode_special_half<unit_ex2>, 75,
+     "9.7.4.10", "2^-9.9 relative"},
+    {"ex2.approx.ftz.{bf16,bf16x2}", Unit::Mufu, Fidelity::Exact, decode_special_half<unit_ex2>, 90,
      "9.7.4.10", "2^-7 relative"},
 };
 

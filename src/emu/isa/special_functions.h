@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the special-function unit computes, as one lane's functions of floats that are already flushed where the
-// instruction asks for it. The results here are the exact ones rounded to the nearest (of f64: cut); the unit's own differ by
-// up to the bound that the table prints. Whoever has its tables replaces this file.
+// The approximate instructions as one lane's functions: the unit of special_unit.h and what the compiler puts around it;
+// of f64, the exact result, cut.
 #pragma once
 
 #include <bit>
@@ -9,56 +8,54 @@
 #include <cstdint>
 
 #include "emu/isa/cpu.h"
-#include "emu/isa/numeric.h"
+#include "emu/isa/special_unit.h"
 
 namespace fa4::emu::isa {
 inline namespace FA4_EMU_CPU {
 
-// 2^x: the nearest integer, and a polynomial for the rest in double (relative error below 1e-14), without branches.
+// Without .ftz the compiler brings subnormal numbers into the unit's range and takes its result back.
+inline float scale_in(float x, bool small, float factor) { return small ? x * factor : x; }
+inline bool is_subnormal(float x) { return std::fabs(x) < 0x1p-126f; }
+
 inline float ex2_approx(float x) {
-  // 1 / k!, of exp(t) for |t| <= ln(2) / 2; 12! * 2^28 is beyond a double's place.
-  constexpr double kInverse[] = {1.0,         1.0,          1.0 / 2,       1.0 / 6,
-                                 1.0 / 24,    1.0 / 120,    1.0 / 720,     1.0 / 5040,
-                                 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800};
-  double clamped = x;
-  clamped = clamped > 200.0 ? 200.0 : clamped;
-  clamped = clamped < -200.0 ? -200.0 : clamped;  // a NaN stays
-  constexpr double kMagic = 0x1.8p52;             // its last place is 1
-  const double shifted = clamped + kMagic;
-  const double t = (clamped - (shifted - kMagic)) * 0.69314718055994530942;
-  double sum = kInverse[11];
-  for (int k = 10; k >= 0; --k) sum = sum * t + kInverse[k];
-  const uint64_t exponent = (std::bit_cast<uint64_t>(shifted) + 1023) << 52;
-  return static_cast<float>(sum * std::bit_cast<double>(exponent));
+  const bool small = x < -126.0f;
+  const float y = unit_ex2(scale_in(x, small, 0.5f));
+  return small ? y * y : y;
 }
 
-inline float lg2_approx(float x) { return static_cast<float>(std::log2(static_cast<double>(x))); }
+inline float lg2_approx(float x) {
+  const bool small = is_subnormal(x);
+  return unit_lg2(scale_in(x, small, 0x1p24f)) - (small ? 24.0f : 0.0f);
+}
 
-inline float rcp_approx(float x) { return 1.0f / x; }
+inline float rcp_approx(float x) {
+  const bool large = std::fabs(x) >= 0x1p126f && std::fabs(x) < kUnitInfinity;
+  const float factor = is_subnormal(x) ? 0x1p24f : large ? 0.25f : 1.0f;
+  return unit_rcp(x * factor) * factor;
+}
 
-inline float sqrt_approx(float x) { return std::sqrt(x); }
+inline float sqrt_approx(float x) {
+  const bool small = is_subnormal(x);
+  return unit_sqrt(scale_in(x, small, 0x1p24f)) * (small ? 0x1p-12f : 1.0f);
+}
 
 inline float rsqrt_approx(float x) {
-  return static_cast<float>(1.0 / std::sqrt(static_cast<double>(x)));
+  const bool small = is_subnormal(x);
+  return unit_rsqrt(scale_in(x, small, 0x1p24f)) * (small ? 0x1p12f : 1.0f);
 }
 
-inline float sin_approx(float x) { return static_cast<float>(std::sin(static_cast<double>(x))); }
-
-inline float cos_approx(float x) { return static_cast<float>(std::cos(static_cast<double>(x))); }
-
-inline float tanh_approx(float x) { return static_cast<float>(std::tanh(static_cast<double>(x))); }
-
-// Divisors beyond 2^126 have a subnormal reciprocal, which the unit flushes.
+// Of flushed operands both are the same. A reciprocal that is subnormal is flushed: a divisor beyond 2^126 gives zero,
+// or NaN for an infinite dividend; div.full brings such divisors nearer.
 inline float div_approx(float a, float b) {
-  const float magnitude = std::fabs(b);
-  if (magnitude > 0x1p126f && magnitude < std::numeric_limits<float>::infinity()) {
-    const float zero = std::copysign(0.0f, b);
-    return a * zero;  // NaN for an infinite one
-  }
-  return a / b;
+  const float factor = is_subnormal(b) ? 0x1p24f : 1.0f;
+  return a * factor * unit_rcp(b * factor);
 }
 
-inline float div_full(float a, float b) { return a / b; }
+inline float div_full(float a, float b) {
+  const bool large = std::fabs(b) >= 0x1p126f && std::fabs(b) < kUnitInfinity;
+  const float factor = is_subnormal(b) ? 0x1p24f : large ? 0.25f : 1.0f;
+  return a * factor * unit_rcp(b * factor);
+}
 
 // Only the upper halves count: of the operand, and of the result.
 inline double upper_half(double x) {
