@@ -3,16 +3,22 @@
 // types say how the operands lie in rows: up to 32 bits in the low bits of one, 64 bits in two.
 #pragma once
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include <bit>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/decoder.h"
 #include "emu/isa/lanes.h"
 #include "emu/isa/numeric.h"
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 
 template <class T>
 inline T read(const Warp& warp, uint16_t row, int lane) {
@@ -173,6 +179,16 @@ inline LaneMask read_predicate(const Warp& warp, uint16_t code) {
 // The lanes where test(lane) holds, active or not.
 template <class Test>
 inline LaneMask lanes_where(Test test) {
+#if defined(__AVX2__)
+  alignas(32) int32_t holds[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) holds[lane] = test(lane) ? -1 : 0;
+  LaneMask mask = 0;
+  for (int eight = 0; eight < kLanes / 8; ++eight) {
+    const __m256 signs = _mm256_load_ps(reinterpret_cast<const float*>(holds + 8 * eight));
+    mask |= static_cast<LaneMask>(_mm256_movemask_ps(signs)) << (8 * eight);
+  }
+  return mask;
+#else
   uint8_t holds[kLanes];
   for (int lane = 0; lane < kLanes; ++lane) holds[lane] = test(lane) ? 1 : 0;
   LaneMask mask = 0;
@@ -183,6 +199,8 @@ inline LaneMask lanes_where(Test test) {
     mask |= static_cast<LaneMask>((eight * 0x0102040810204080) >> 56) << (8 * byte);
   }
   return mask;
+#endif
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

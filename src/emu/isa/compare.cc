@@ -7,6 +7,7 @@
 #include <utility>
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 namespace {
 
 constexpr std::pair<std::string_view, Compare> kCompareNames[] = {
@@ -126,4 +127,5 @@ Instr compare_set(Decoder& decoder, const Words& words, const ptx::Instruction& 
   return instr;
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

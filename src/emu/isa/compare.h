@@ -4,10 +4,12 @@
 #pragma once
 
 #include "emu/isa/apply.h"
+#include "emu/isa/cpu.h"
 #include "emu/isa/logic_ops.h"
 #include "emu/isa/table.h"
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 
 enum class Combine : uint32_t { Alone, And, Or, Xor };
 
@@ -150,4 +152,5 @@ Instr compare_setp(Decoder& decoder, const Words& words, const ptx::Instruction&
 Instr compare_set(Decoder& decoder, const Words& words, const ptx::Instruction& text, Type type,
                   ExecFn exec);
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

@@ -318,6 +318,6 @@ constexpr Form kConvertForms[] = {
 
 }  // namespace
 
-std::span<const Form> convert_forms() { return kConvertForms; }
+std::span<const Form> FA4_EMU_CPU::convert_forms() { return kConvertForms; }
 
 }  // namespace fa4::emu::isa

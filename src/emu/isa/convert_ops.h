@@ -8,9 +8,11 @@
 #include <type_traits>
 #include <utility>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/numeric.h"
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 
 struct ConvertOptions {
   Rounding rounding = Rounding::NearestEven;
@@ -163,4 +165,5 @@ uint32_t pack_bytes(int32_t a, int32_t b, uint32_t c) {
   return c << 16 | pack_two<D>(a, b);
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

@@ -294,6 +294,6 @@ constexpr Form kFloatForms[] = {
 
 }  // namespace
 
-std::span<const Form> float_forms() { return kFloatForms; }
+std::span<const Form> FA4_EMU_CPU::float_forms() { return kFloatForms; }
 
 }  // namespace fa4::emu::isa

@@ -6,9 +6,11 @@
 #include <cmath>
 #include <cstdint>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/words.h"
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 
 // Numbers that the host does not have, as bits.
 struct Half {
@@ -233,4 +235,5 @@ inline E narrow(float x) {
   }
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

@@ -210,6 +210,6 @@ constexpr Form kHalfForms[] = {
 
 }  // namespace
 
-std::span<const Form> half_forms() { return kHalfForms; }
+std::span<const Form> FA4_EMU_CPU::half_forms() { return kHalfForms; }
 
 }  // namespace fa4::emu::isa

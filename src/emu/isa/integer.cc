@@ -355,6 +355,6 @@ constexpr Form kIntegerForms[] = {
 
 }  // namespace
 
-std::span<const Form> integer_forms() { return kIntegerForms; }
+std::span<const Form> FA4_EMU_CPU::integer_forms() { return kIntegerForms; }
 
 }  // namespace fa4::emu::isa

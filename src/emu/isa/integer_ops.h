@@ -8,7 +8,10 @@
 #include <limits>
 #include <type_traits>
 
+#include "emu/isa/cpu.h"
+
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 
 // Unsigned and wide enough that nothing is promoted to int.
 template <class T>
@@ -268,4 +271,5 @@ uint32_t dot2(uint32_t a, uint32_t b, uint32_t c) {
   return c;
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

@@ -6,11 +6,13 @@
 #include <bit>
 #include <cstdint>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/instr.h"
 #include "emu/machine/row.h"
 #include "emu/machine/warp.h"
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 
 // For each active lane, or all 32 in a plain loop.
 template <class Body>
@@ -75,4 +77,5 @@ inline void set_predicate(Warp& warp, uint16_t index, LaneMask value) {
   warp.predicates[index] = (warp.predicates[index] & ~warp.active) | (value & warp.active);
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

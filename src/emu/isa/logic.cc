@@ -263,6 +263,6 @@ constexpr Form kLogicForms[] = {
 
 }  // namespace
 
-std::span<const Form> logic_forms() { return kLogicForms; }
+std::span<const Form> FA4_EMU_CPU::logic_forms() { return kLogicForms; }
 
 }  // namespace fa4::emu::isa

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/numeric.h"
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 
 template <class U>
 U bits_and(U a, U b) {
@@ -134,4 +136,5 @@ bool holds(T a, T b) {
   return false;
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

@@ -3,7 +3,9 @@
 // that have no row here (m8n8k4, tf32, fp8, integers, f64, sparse) are unknown forms.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 
 #include "emu/isa/address.h"
@@ -98,6 +100,11 @@ using Matrix8 = std::array<std::array<uint16_t, 8>, 8>;
 template <bool kTransposed>
 Row matrix_to_register(const Matrix8& matrix) {
   Row result;
+  if constexpr (!kTransposed) {
+    static_assert(std::endian::native == std::endian::little && sizeof matrix == sizeof result);
+    std::memcpy(&result, &matrix, sizeof result);
+    return result;
+  }
   for (size_t lane = 0; lane < kLanes; ++lane) {
     const size_t group = lane / 4, pair = 2 * (lane % 4);
     const uint16_t low = kTransposed ? matrix[pair][group] : matrix[group][pair];
@@ -121,25 +128,37 @@ Matrix8 register_to_matrix(const Row& row) {
 }
 
 // A list: the address (3), then the registers. The rows of matrix m have their addresses in lanes 8 m to 8 m + 7.
+constexpr LaneMask matrix_lanes(size_t matrices) {
+  return static_cast<LaneMask>((uint64_t{1} << 8 * matrices) - 1);
+}
+
+// The rows that the lanes name, as resolve_lanes gives them; null also for lanes that do not take part.
+void matrix_rows(Warp& warp, const Place& place, size_t matrices, Access access, std::byte** at) {
+  std::fill_n(at, kLanes, nullptr);
+  const LaneMask active = warp.active;
+  warp.active &= matrix_lanes(matrices);
+  resolve_lanes(warp, place, 16, access, at);
+  warp.active = active;
+}
+
 template <int kMatrices, bool kTransposed>
 Outcome matrix_load(Warp& warp, const Instr& i) {
   matrix_check_aligned(warp);
   const uint32_t* list = warp.lists + i.extra;
-  const Place place(list);
-  std::array<Row, kMatrices> results;  // before any is written: one may hold the addresses
+  std::byte* at[kLanes];
+  matrix_rows(warp, Place(list), kMatrices, Access::Read, at);
   for (size_t m = 0; m < kMatrices; ++m) {
     Matrix8 matrix;
-    std::memset(&matrix, kPoisonByte, sizeof matrix);
     for (size_t row = 0; row < 8; ++row) {
-      const int lane = static_cast<int>(8 * m + row);
-      if (!has_lane(warp.active, lane)) continue;
-      load(warp, place.space, place.of(warp, lane), lane, &matrix[row], 16);
+      if (at[8 * m + row] == nullptr) {
+        std::memset(&matrix[row], kPoisonByte, 16);
+      } else {
+        std::memcpy(&matrix[row], at[8 * m + row], 16);
+      }
     }
-    results[m] = matrix_to_register<kTransposed>(matrix);
-  }
-  for (size_t m = 0; m < kMatrices; ++m) {
+    const Row result = matrix_to_register<kTransposed>(matrix);
     Row& to = warp.rows[list[3 + m]];
-    for_active(warp, [&](int lane) { to.lane[lane] = results[m].lane[lane]; });
+    for_active(warp, [&](int lane) { to.lane[lane] = result.lane[lane]; });
   }
   return Outcome::Next;
 }
@@ -148,13 +167,12 @@ template <int kMatrices, bool kTransposed>
 Outcome matrix_store(Warp& warp, const Instr& i) {
   matrix_check_aligned(warp);
   const uint32_t* list = warp.lists + i.extra;
-  const Place place(list);
+  std::byte* at[kLanes];
+  matrix_rows(warp, Place(list), kMatrices, Access::Write, at);
   for (size_t m = 0; m < kMatrices; ++m) {
     const Matrix8 matrix = register_to_matrix<kTransposed>(warp.rows[list[3 + m]]);
     for (size_t row = 0; row < 8; ++row) {
-      const int lane = static_cast<int>(8 * m + row);
-      if (!has_lane(warp.active, lane)) continue;
-      store(warp, place.space, place.of(warp, lane), lane, &matrix[row], 16);
+      if (at[8 * m + row] != nullptr) std::memcpy(at[8 * m + row], &matrix[row], 16);
     }
   }
   return Outcome::Next;

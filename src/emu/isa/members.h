@@ -8,12 +8,14 @@
 
 #include <bit>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/instr.h"
 #include "emu/machine/row.h"
 #include "emu/machine/warp.h"
 #include "emu/machine/warp_report.h"
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 
 // The active lanes whose mask is that of `lane`.
 inline LaneMask group_of(const Row& masks, LaneMask active, int lane) {
@@ -45,9 +47,22 @@ inline bool group_is_complete(Warp& warp, LaneMask group, LaneMask named) {
   return (missing & ~beside) == 0;
 }
 
+// Whether all lanes are here and name all lanes: one group, and complete.
+inline bool all_are_members(const Warp& warp, uint16_t mask_row) {
+  if (warp.active != kAllLanes) return false;
+  LaneMask common = kAllLanes;
+  for (const uint32_t named : warp.rows[mask_row].lane) common &= named;
+  return common == kAllLanes;
+}
+
 // Calls body(group, named) for each group, once all of them are complete.
 template <class Body>
 Outcome for_groups(Warp& warp, uint16_t mask_row, Body body) {
+  if (all_are_members(warp, mask_row)) {
+    warp.splits[warp.split].wait = {};
+    body(kAllLanes, kAllLanes);
+    return Outcome::Next;
+  }
   const Row masks = warp.rows[mask_row];  // a copy: the body may write the row
   for (LaneMask left = warp.active; left != 0;) {
     const int lane = std::countr_zero(left);
@@ -72,4 +87,5 @@ inline void set_group_predicate(Warp& warp, uint16_t index, LaneMask group, Lane
   warp.predicates[index] = (warp.predicates[index] & ~group) | (value & group);
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

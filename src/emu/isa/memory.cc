@@ -5,6 +5,7 @@
 // .volatile, .relaxed, .acquire and .release are plain accesses at which other warps may run.
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "emu/isa/address.h"
 #include "emu/isa/decoder.h"
@@ -48,51 +49,113 @@ void put_element(Warp& warp, uint32_t row, bool wide, int lane, const std::byte*
   if (wide) warp.rows[row + 1].lane[lane] = static_cast<uint32_t>(value >> 32);
 }
 
+template <uint32_t Bytes, Extension Extend>
+void put_elements(Warp& warp, const uint32_t* list, int lane, const std::byte* from) {
+  const bool wide = list[4] != 0, narrow = list[5] != 0;
+  for (uint32_t e = 0; e < list[3]; ++e) {
+    const uint32_t row = list[6 + e];
+    put_element<Bytes, Extend>(warp, row, wide, lane, from == nullptr ? nullptr : from + e * Bytes);
+    if (narrow) warp.rows[row].lane[lane] &= 0xffff;
+  }
+}
+
+template <uint32_t Bytes>
+void take_elements(const Warp& warp, const uint32_t* list, int lane, std::byte* to) {
+  for (uint32_t e = 0; e < list[3]; ++e) {
+    uint64_t value = warp.rows[list[6 + e]].lane[lane];
+    if constexpr (Bytes == 8) value = load64<uint64_t>(warp, list[6 + e], lane);
+    std::memcpy(to + e * Bytes, &value, Bytes);
+  }
+}
+
+// Strong accesses are made lane by lane: each may give or take what others know.
+template <uint32_t Bytes, Extension Extend>
+Outcome load_strongly(Warp& warp, const Instr& i, const Place& place) {
+  const uint32_t* list = warp.lists + i.extra;
+  const uint32_t bytes = Bytes * list[3];
+  uint64_t seen = reinterpret_cast<uint64_t>(&i);
+  for_each_lane(warp.active, [&](int lane) {
+    const std::byte* from =
+        resolve(warp, place.space, place.of(warp, lane), lane, bytes, Access::StrongRead);
+    seen = note_strong_read(warp, place, from, bytes, seen);
+    put_elements<Bytes, Extend>(warp, list, lane, from);
+  });
+  note_poll(warp, seen);
+  return Outcome::Yield;
+}
+
+template <uint32_t Bytes>
+Outcome store_strongly(Warp& warp, const Instr& i, const Place& place) {
+  const uint32_t* list = warp.lists + i.extra;
+  for_each_lane(warp.active, [&](int lane) {
+    std::byte* to = resolve(warp, place.space, place.of(warp, lane), lane, Bytes * list[3],
+                            Access::StrongWrite);
+    if (to == nullptr) return;
+    warp.cta->cluster->shadow.give(warp.agent, to, place.releases, true);
+    take_elements<Bytes>(warp, list, lane, to);
+  });
+  if (place.space != Space::Local) note_progress(*warp.cta->cluster);
+  return Outcome::Yield;
+}
+
+// Calls f with a number of elements, 1, 2 or 4, as a constant.
+template <class F>
+void with_count(uint32_t count, F f) {
+  if (count == 1) return f(std::integral_constant<size_t, 1>{});
+  if (count == 2) return f(std::integral_constant<size_t, 2>{});
+  f(std::integral_constant<size_t, 4>{});
+}
+
 // The list: address (3), elements, whether a register is 64 bits wide, 16-bit registers, rows.
 template <uint32_t Bytes, Extension Extend>
 Outcome load_elements(Warp& warp, const Instr& i) {
   const uint32_t* list = warp.lists + i.extra;
   const Place place(list);
+  if (place.yields) return load_strongly<Bytes, Extend>(warp, i, place);
   const uint32_t count = list[3];
   const bool wide = list[4] != 0, narrow = list[5] != 0;
-  const Access access = place.yields ? Access::StrongRead : Access::Read;
-  uint64_t seen = reinterpret_cast<uint64_t>(&i);
-  for_each_lane(warp.active, [&](int lane) {
-    const std::byte* from =
-        resolve(warp, place.space, place.of(warp, lane), lane, Bytes * count, access);
-    if (place.yields) seen = note_strong_read(warp, place, from, Bytes * count, seen);
-    for (uint32_t e = 0; e < count; ++e) {
-      const uint32_t row = list[6 + e];
-      put_element<Bytes, Extend>(warp, row, wide, lane,
-                                 from == nullptr ? nullptr : from + e * Bytes);
-      if (narrow) warp.rows[row].lane[lane] &= 0xffff;
-    }
-  });
-  if (!place.yields) return Outcome::Next;
-  note_poll(warp, seen);
-  return Outcome::Yield;
+  std::byte* at[kLanes];
+  const std::byte* all = resolve_lanes(warp, place, Bytes * count, Access::Read, at);
+  if (Bytes == 4 && count <= 4 && all != nullptr && !wide && !narrow) {
+    with_count(count, [&](auto constant) {
+      for (size_t e = 0; e < constant(); ++e) {
+        Row& row = warp.rows[list[6 + e]];
+        for (size_t lane = 0; lane < kLanes; ++lane) {
+          std::memcpy(&row.lane[lane], all + (lane * constant() + e) * 4, 4);
+        }
+      }
+    });
+    return Outcome::Next;
+  }
+  for_each_lane(warp.active,
+                [&](int lane) { put_elements<Bytes, Extend>(warp, list, lane, at[lane]); });
+  return Outcome::Next;
 }
 
 template <uint32_t Bytes>
 Outcome store_elements(Warp& warp, const Instr& i) {
   const uint32_t* list = warp.lists + i.extra;
   const Place place(list);
+  if (place.yields) return store_strongly<Bytes>(warp, i, place);
   const uint32_t count = list[3];
-  const Access access = place.yields ? Access::StrongWrite : Access::Write;
-  for_each_lane(warp.active, [&](int lane) {
-    std::byte* to = resolve(warp, place.space, place.of(warp, lane), lane, Bytes * count, access);
-    if (to == nullptr) return;
-    if (place.yields) {
-      warp.cta->cluster->shadow.give(warp.agent, to, place.releases, true);
-    }
-    for (uint32_t e = 0; e < count; ++e) {
-      uint64_t value = warp.rows[list[6 + e]].lane[lane];
-      if constexpr (Bytes == 8) value = load64<uint64_t>(warp, list[6 + e], lane);
-      std::memcpy(to + e * Bytes, &value, Bytes);
-    }
-  });
+  std::byte* at[kLanes];
+  std::byte* all = resolve_lanes(warp, place, Bytes * count, Access::Write, at);
   if (place.space != Space::Local) note_progress(*warp.cta->cluster);
-  return place.yields ? Outcome::Yield : Outcome::Next;
+  if (Bytes == 4 && count <= 4 && all != nullptr) {
+    with_count(count, [&](auto constant) {
+      for (size_t e = 0; e < constant(); ++e) {
+        const Row& row = warp.rows[list[6 + e]];
+        for (size_t lane = 0; lane < kLanes; ++lane) {
+          std::memcpy(all + (lane * constant() + e) * 4, &row.lane[lane], 4);
+        }
+      }
+    });
+    return Outcome::Next;
+  }
+  for_each_lane(warp.active, [&](int lane) {
+    if (at[lane] != nullptr) take_elements<Bytes>(warp, list, lane, at[lane]);
+  });
+  return Outcome::Next;
 }
 
 const std::vector<ptx::Operand>& elements_of(const ptx::Operand& operand,

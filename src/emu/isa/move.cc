@@ -201,7 +201,7 @@ Instr decode_isspacep(Decoder& decoder, const Words& words, const ptx::Instructi
 
 }  // namespace
 
-std::span<const Form> move_forms() {
+std::span<const Form> FA4_EMU_CPU::move_forms() {
   static constexpr Form kForms[] = {
       {"mov.{b8,b16,b32,b64,b128,u16,u32,u64,s16,s32,s64,f32,f64}", Unit::Move, Fidelity::Exact,
        decode_move, 0, "9.7.9.3"},

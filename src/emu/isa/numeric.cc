@@ -5,6 +5,7 @@
 #include <algorithm>
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 namespace {
 
 __extension__ using Wide = unsigned __int128;
@@ -144,4 +145,5 @@ template double slow_div<double>(double, double, Rounding);
 template float slow_sqrt<float>(double, Rounding);
 template double slow_sqrt<double>(double, Rounding);
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

@@ -10,10 +10,19 @@
 #include <cstdint>
 #include <limits>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/formats.h"
 #include "emu/isa/words.h"
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
+
+// Whether std::fma is one instruction; else it is a call, and a sum in double is faster.
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+inline constexpr bool kHasFma = true;
+#else
+inline constexpr bool kHasFma = false;
+#endif
 
 // ---- what surrounds an operation ---------------------------------------------------------------------------
 
@@ -113,7 +122,9 @@ inline T rounded_mul(T a, T b) {
 
 template <class T, Rounding R>
 inline T rounded_fma(T a, T b, T c) {
-  if constexpr (sizeof(T) == 4) {
+  if constexpr (sizeof(T) == 4 && R == Rounding::NearestEven && kHasFma) {
+    return std::fma(a, b, c);
+  } else if constexpr (sizeof(T) == 4) {
     const double product = static_cast<double>(a) * b;  // exact
     return narrow_odd<R>(signed_zero<R>(odd_sum(product, c), product, c));
   } else if constexpr (R == Rounding::NearestEven) {
@@ -153,10 +164,27 @@ template <class E>
 inline E narrow_mul(E a, E b) {
   return narrow<E>(widen(a) * widen(b));
 }
+// A double to 16 bits, without branches: 1.5 * 2^(52 + last) added to it leaves no bits below 2^last, the last place
+// of the result. What is left is a number of E, or beyond its largest.
+template <class E>
+inline E narrow_double(double x) {
+  using F = Format<E>;
+  constexpr int kLast = F::kExponentBits == 5 ? -24 : -133;  // of subnormal numbers
+  constexpr int kMost = F::kExponentBits == 5 ? 20 : 140;    // infinite in any case
+  const auto bits = std::bit_cast<uint64_t>(x);
+  int64_t last = static_cast<int64_t>(bits >> 52 & 0x7ff) - 1023 - F::kFractionBits;
+  last = last < kLast ? kLast : last;
+  last = last > kMost ? kMost : last;
+  const auto ruler =
+      std::bit_cast<double>(static_cast<uint64_t>(last + 1075) << 52 | uint64_t{1} << 51);
+  const auto rounded = std::bit_cast<uint64_t>((x + ruler) - ruler);
+  constexpr uint64_t kSign = uint64_t{1} << 63;
+  return narrow<E>(static_cast<float>(std::bit_cast<double>((rounded & ~kSign) | (bits & kSign))));
+}
 template <class E>
 inline E narrow_fma(E a, E b, E c) {
   const double product = static_cast<double>(widen(a)) * widen(b);  // exact
-  return round_double<E>(odd_sum(product, widen(c)), Rounding::NearestEven);
+  return narrow_double<E>(odd_sum(product, widen(c)));
 }
 
 // ---- minimum and maximum -----------------------------------------------------------------------------------------
@@ -175,6 +203,35 @@ inline T maximum(T a, T b) {
   if (b != b) return kNan ? with_nan(b, b) : a;
   if (a == b) return std::signbit(a) ? b : a;
   return a > b ? a : b;
+}
+// The same of f32 without branches. Equal numbers are the same bits but for zeros, whose signs are joined.
+template <bool kMax, bool kNan>
+inline float extreme(float a, float b) {
+  const auto a_bits = std::bit_cast<uint32_t>(a), b_bits = std::bit_cast<uint32_t>(b);
+  const float equal = std::bit_cast<float>(kMax ? a_bits & b_bits : a_bits | b_bits);
+  float result = (kMax ? a > b : a < b) ? a : b;
+  result = a == b ? equal : result;
+  result = b != b ? a : result;
+  result = a != a ? b : result;
+  if constexpr (kNan) result = a != a ? a : result;
+  if constexpr (kNan) result = b != b ? b : result;
+  return canonical(result);
+}
+template <>
+inline float minimum<float, false>(float a, float b) {
+  return extreme<false, false>(a, b);
+}
+template <>
+inline float minimum<float, true>(float a, float b) {
+  return extreme<false, true>(a, b);
+}
+template <>
+inline float maximum<float, false>(float a, float b) {
+  return extreme<true, false>(a, b);
+}
+template <>
+inline float maximum<float, true>(float a, float b) {
+  return extreme<true, true>(a, b);
 }
 
 // ---- to and from integers ----------------------------------------------------------------------------------------
@@ -219,4 +276,5 @@ inline T from_integer(I x, Rounding rounding) {
   return round_parts<T>(negative, negative ? uint64_t{0} - bits : bits, 0, rounding);
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

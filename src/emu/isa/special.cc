@@ -110,6 +110,6 @@ constexpr Form kSpecialForms[] = {
 
 }  // namespace
 
-std::span<const Form> special_forms() { return kSpecialForms; }
+std::span<const Form> FA4_EMU_CPU::special_forms() { return kSpecialForms; }
 
 }  // namespace fa4::emu::isa

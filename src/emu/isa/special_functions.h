@@ -7,9 +7,11 @@
 #include <cmath>
 #include <cstdint>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/special_unit.h"
 
 namespace fa4::emu::isa {
+inline namespace FA4_EMU_CPU {
 
 // Without .ftz the compiler brings subnormal numbers into the unit's range and takes its result back.
 inline float scale_in(float x, bool small, float factor) { return small ? x * factor : x; }
@@ -69,4 +71,5 @@ inline double rsqrt_approx64(double x) {
   return upper_half(flush64(1.0 / std::sqrt(flush64(upper_half(x)))));
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

@@ -8,7 +8,7 @@
 namespace fa4::emu::isa {
 
 // 2^f, f in [0, 1): 64 segments, result in 2^-38.
-const Parabola kEx2Table[64] = {
+constexpr Parabola kEx2Table[64] = {
     {274877937634, 22713, 494}, {277871155170, 22960, 501}, {280896985058, 23210, 506},
     {283955738594, 23463, 511}, {287047833570, 23718, 518}, {290173564898, 23977, 521},
     {293333342178, 24238, 527}, {296527542242, 24502, 532}, {299756525538, 24768, 541},
@@ -32,6 +32,20 @@ const Parabola kEx2Table[64] = {
     {526448007138, 43500, 946}, {532180654050, 43973, 959}, {537975715810, 44452, 969},
     {543833888738, 44936, 980},
 };
+
+// Refuses to compile if a number does not fit.
+constexpr Ex2Words ex2_words() {
+  Ex2Words words{};
+  for (int i = 0; i < 64; ++i) {
+    const Parabola& p = kEx2Table[i];
+    const auto curvature = static_cast<uint32_t>(p.curvature) - kEx2Curvature;
+    if (curvature > 511 || p.slope < 0 || p.slope >> 17 != 0) throw i;
+    words.upper[i] = static_cast<uint32_t>(p.constant >> 15 & 0x7fffff) << 9 | curvature;
+    words.lower[i] = static_cast<uint32_t>(p.slope) << 15 | static_cast<uint32_t>(p.constant & 0x7fff);
+  }
+  return words;
+}
+constexpr Ex2Words kEx2Words = ex2_words();
 
 // log2(1 + f): 64 segments, result in 2^-38.
 const Parabola kLg2Table[64] = {

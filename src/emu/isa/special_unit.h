@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/numeric.h"
 
 namespace fa4::emu::isa {
@@ -19,7 +20,7 @@ struct Parabola {
   int64_t constant;
   int32_t slope, curvature;
 };
-extern const Parabola kEx2Table[64];
+extern const Parabola kEx2Table[64];  // as it was found; kEx2Words is made of it
 extern const Parabola kLg2Table[64];
 extern const Parabola kRcpTable[128];
 extern const Parabola kRsqrtTable[128];
@@ -27,13 +28,22 @@ extern const Parabola kSqrtTable[128];
 extern const Parabola kSineTable[64];
 extern const Parabola kTanhTable[32];
 
-// t * t >> 19 of 17 bits, see Note [Truncated square]: of bit i with those below it, and of bit i with itself.
+// 2^f once more, in words of 32 bits (special_tables.cc): its constant is upper >> 9 times 2^15, and the low 15 bits of
+// lower; its slope is lower >> 15, its curvature kEx2Curvature more than the low 9 bits of upper.
+struct Ex2Words {
+  uint32_t upper[64], lower[64];
+};
+inline constexpr uint32_t kEx2Curvature = 494;
+extern const Ex2Words kEx2Words;
+
+inline namespace FA4_EMU_CPU {
+
+// t * t >> 19 of 17 bits, see Note [Truncated square]: the square of the upper 8, of which that of the lowest bit lies
+// too low, and their products with the lower 9.
 inline int32_t truncated_square(uint32_t t) {
-  uint32_t sum = 0;
-  for (int i = 10; i <= 16; ++i) {
-    const uint32_t below = t & ((1u << i) - (1u << (18 - i)));
-    sum += ((below >> (18 - i)) + (1u << (2 * i - 19))) & (0u - (t >> i & 1));
-  }
+  const uint32_t high = t >> 9, low = t & 511;
+  uint32_t sum = (high * high - (high & 1)) >> 1;
+  for (int bit = 1; bit <= 7; ++bit) sum += (high & (1u << bit)) != 0 ? low >> (9 - bit) : 0;
   return static_cast<int32_t>(sum);
 }
 
@@ -58,9 +68,18 @@ inline float unit_ex2(float x) {
   const auto fixed = static_cast<int32_t>(bounded * 0x1p23f);
   const int32_t negative = (fixed & 0x7fffff) != 0 ? ~fixed : -fixed;  // Note [Ones' complement]
   const int32_t place = x < 0 ? negative : fixed;
-  const int64_t sum = at_parabola(kEx2Table[place >> 17 & 63], place & 0x1ffff);
+  // As at_parabola, in words of 32 bits: the slope's product is taken apart at 2^15.
+  const auto t = static_cast<uint32_t>(place & 0x1ffff);
+  const uint32_t upper = kEx2Words.upper[place >> 17 & 63],
+                 lower = kEx2Words.lower[place >> 17 & 63];
+  const uint32_t slope = lower >> 15;
+  const uint32_t product = slope * (t >> 2);
+  const uint32_t rest =
+      4 * (product & 0x1fff) + slope * (t & 3) + (lower & 0x7fff) +
+      ((upper & 511) + kEx2Curvature) * static_cast<uint32_t>(truncated_square(t));
+  const uint32_t fraction = (upper >> 9) + (product >> 13) + (rest >> 15);
   const int32_t exponent = (place >> 23) + 127;
-  const int32_t bits = exponent << 23 | (static_cast<int32_t>(sum >> 15) & 0x7fffff);
+  const int32_t bits = exponent << 23 | static_cast<int32_t>(fraction & 0x7fffff);
   float result = exponent < 255 ? std::bit_cast<float>(bits) : kUnitInfinity;
   result = exponent > 0 ? result : 0.0f;
   return x == x ? result : x;
@@ -157,4 +176,5 @@ inline float unit_tanh(float x) {
   return std::copysign(cut_to_float(static_cast<uint64_t>(sum), 0x1p-39), x);
 }
 
+}  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

@@ -2,10 +2,38 @@
 #include "emu/isa/table.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 namespace fa4::emu::isa {
+
+#if defined(FA4_EMU_HAS_V3)
+namespace v3_cpu {
+std::span<const Form> integer_forms();
+std::span<const Form> logic_forms();
+std::span<const Form> float_forms();
+std::span<const Form> half_forms();
+std::span<const Form> special_forms();
+std::span<const Form> convert_forms();
+std::span<const Form> move_forms();
+std::span<const Form> warp_forms();
+}  // namespace v3_cpu
+#endif
+
 namespace {
+
+// The chapters that are compiled twice, as this processor runs them (Note [Compiled twice]).
+std::vector<std::span<const Form>> computing_chapters() {
+#if defined(FA4_EMU_HAS_V3)
+  if (runs_v3()) {
+    return {v3_cpu::integer_forms(), v3_cpu::logic_forms(),   v3_cpu::float_forms(),
+            v3_cpu::half_forms(),    v3_cpu::special_forms(), v3_cpu::convert_forms(),
+            v3_cpu::move_forms(),    v3_cpu::warp_forms()};
+  }
+#endif
+  return {integer_forms(), logic_forms(),   float_forms(), half_forms(),
+          special_forms(), convert_forms(), move_forms(),  warp_forms()};
+}
 
 // One place of a syntax: what may stand there.
 struct Piece {
@@ -61,6 +89,13 @@ struct Table {
           matrix_forms(),      async_forms(),       mbarrier_forms(), cluster_forms(),
           fence_forms(),       store_async_forms(), call_forms(),     bulk_forms(),
           tensor_copy_forms(), tensor_map_forms(),  wgmma_forms()}) {
+    std::vector<std::span<const Form>> chapters = computing_chapters();
+    chapters.insert(
+        chapters.end(),
+        {memory_forms(), atomic_forms(), control_forms(), barrier_forms(), matrix_forms(),
+         async_forms(), mbarrier_forms(), cluster_forms(), fence_forms(), store_async_forms(),
+         call_forms(), bulk_forms(), tensor_copy_forms(), tensor_map_forms(), wgmma_forms()});
+    for (const std::span<const Form> chapter : chapters) {
       for (const Form& form : chapter) {
         by_opcode[syntax_of(form.syntax).opcode].push_back(static_cast<uint16_t>(rows.size()));
         rows.push_back({&form, syntax_of(form.syntax)});
@@ -89,6 +124,20 @@ bool matches(const std::vector<Piece>& pieces, size_t piece,
 }
 
 }  // namespace
+
+bool runs_v3() {
+#if defined(FA4_EMU_HAS_V3)
+  static const bool runs = [] {
+    const char* named = std::getenv("FA4_EMU_CPU");
+    if (named != nullptr && std::string_view(named) == "any") return false;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi2");
+  }();
+  return runs;
+#else
+  return false;
+#endif
+}
 
 const char* name_of(Unit unit) {
   switch (unit) {

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "emu/isa/cpu.h"
 #include "emu/isa/instr.h"
 #include "emu/isa/words.h"
 #include "emu/ptx/module.h"
@@ -58,29 +59,34 @@ struct Form {
   const char* bound = "";    // of an approximate result: "1 ulp of the H200"
 };
 
-// The chapters, each in a file of its own.
+// The chapters, each in a file of its own. These are compiled twice (Note [Compiled twice] in cpu.h):
+inline namespace FA4_EMU_CPU {
 std::span<const Form> integer_forms();
 std::span<const Form>
 logic_forms();  // and, or, xor, not, shifts, lop3, bfe, bfi, prmt, setp, selp, ...
-std::span<const Form> float_forms();     // f32, f64
-std::span<const Form> half_forms();      // f16, bf16 and their pairs
-std::span<const Form> special_forms();   // ex2, lg2, rcp, rsqrt, sqrt, sin, cos, tanh: .approx
-std::span<const Form> convert_forms();   // cvt
-std::span<const Form> move_forms();      // mov, cvta, isspacep, ...
+std::span<const Form> float_forms();    // f32, f64
+std::span<const Form> half_forms();     // f16, bf16 and their pairs
+std::span<const Form> special_forms();  // ex2, lg2, rcp, rsqrt, sqrt, sin, cos, tanh: .approx
+std::span<const Form> convert_forms();  // cvt
+std::span<const Form> move_forms();     // mov, cvta, isspacep, ...
+std::span<const Form> warp_forms();     // shfl, vote, match, redux, activemask, elect
+}  // namespace FA4_EMU_CPU
+
 std::span<const Form> memory_forms();    // ld, st, prefetch
 std::span<const Form> atomic_forms();    // atom, red
-std::span<const Form> fence_forms();     // fence, membar
 std::span<const Form> control_forms();   // bra, brx, exit, trap, ...
 std::span<const Form> call_forms();      // call, ret, alloca, ...
-std::span<const Form> warp_forms();      // shfl, vote, match, redux, activemask, elect
 std::span<const Form> barrier_forms();   // bar, barrier
+std::span<const Form> matrix_forms();    // mma, ldmatrix, stmatrix, movmatrix
+std::span<const Form> wgmma_forms();     // wgmma
+std::span<const Form> async_forms();     // cp.async
 std::span<const Form> mbarrier_forms();  // mbarrier, cp.async.mbarrier.arrive
 std::span<const Form>
 cluster_forms();  // barrier.cluster, mapa, getctarank, setmaxnreg, griddepcontrol
-std::span<const Form> matrix_forms();  // mma, ldmatrix, stmatrix, movmatrix
-std::span<const Form> wgmma_forms();
-std::span<const Form> async_forms();        // cp.async
+std::span<const Form> fence_forms();        // fence, membar
 std::span<const Form> store_async_forms();  // st.async, red.async
+
+// Copies in bulk: of bytes, of boxes of tensors, and the maps of those.
 std::span<const Form> bulk_forms();         // cp.async.bulk, cp.reduce.async.bulk
 std::span<const Form> tensor_copy_forms();  // cp.async.bulk.tensor, cp.reduce.async.bulk.tensor
 std::span<const Form> tensor_map_forms();   // tensormap.replace

@@ -16,6 +16,7 @@
 #define FA4_EMU_LOW(v) __builtin_shufflevector(v, v, 0, 1, 2, 3)
 #define FA4_EMU_HIGH(v) __builtin_shufflevector(v, v, 4, 5, 6, 7)
 #define FA4_EMU_JOIN(low, high) __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7)
+#define FA4_EMU_MIX(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 
 namespace fa4::emu::isa {
 namespace {

@@ -32,16 +32,23 @@ FA4_EMU_INLINE void tensor_load(const TensorKind& kind, const TensorOperands& op
     }
   }
   for (size_t reg = 0; reg < static_cast<size_t>(kind.num_b()); ++reg) {
-    alignas(32) uint32_t columns[4][8];  // words of all columns side by side
-    for (size_t column = 0; column < 8; ++column) {
-      const uint32_t* lane = operands.b[reg]->lane + 4 * column;
-      const size_t at = column / 2 + 4 * (column % 2);
-      for (size_t pair = 0; pair < 4; ++pair) columns[pair][at] = lane[pair];
+    // A lane holds the pair lane % 4 of column lane / 4: in each half of a vector four by four are transposed.
+    Int8 two[4];  // columns 0 1, 2 3, 4 5, 6 7
+    for (size_t at = 0; at < 4;
+         ++at) {  // one by one: whole vectors are loaded and stay in registers
+      std::memcpy(&two[at], &operands.b[reg]->lane[8 * at], sizeof two[at]);
     }
+    const Int8 low01 = FA4_EMU_MIX(two[0], two[1], 0, 8, 1, 9, 4, 12, 5, 13);
+    const Int8 low23 = FA4_EMU_MIX(two[2], two[3], 0, 8, 1, 9, 4, 12, 5, 13);
+    const Int8 high01 = FA4_EMU_MIX(two[0], two[1], 2, 10, 3, 11, 6, 14, 7, 15);
+    const Int8 high23 = FA4_EMU_MIX(two[2], two[3], 2, 10, 3, 11, 6, 14, 7, 15);
+    const Int8 columns[4] = {FA4_EMU_MIX(low01, low23, 0, 1, 8, 9, 4, 5, 12, 13),
+                             FA4_EMU_MIX(low01, low23, 2, 3, 10, 11, 6, 7, 14, 15),
+                             FA4_EMU_MIX(high01, high23, 0, 1, 8, 9, 4, 5, 12, 13),
+                             FA4_EMU_MIX(high01, high23, 2, 3, 10, 11, 6, 7, 14, 15)};
     for (size_t pair = 0; pair < 4; ++pair) {
       const size_t k = 8 * reg + 2 * pair;
-      Int8 words;
-      std::memcpy(&words, columns[pair], sizeof words);
+      const Int8& words = columns[pair];
       tensor_load_half<kElement, false, kExponents>(words, numbers.b[k], numbers.b_exponent[k],
                                                     range);
       tensor_load_half<kElement, true, kExponents>(words, numbers.b[k + 1],
@@ -196,43 +203,36 @@ void tensor_exact(const TensorKind& kind, const TensorOperands& operands) {
   }
 }
 
-// In f32, k after k, four rows at a time.
+// In f32, k after k, eight rows at a time: as many sums as hide the latency of an addition.
 template <TensorElement kElement, bool kHalf>
 void tensor_fast(const TensorKind& kind, const TensorOperands& operands) {
   TensorNumbers numbers;
   TensorRange unused;
   tensor_load<kElement, false>(kind, operands, numbers, unused);
   tensor_load_c<kHalf>(operands, numbers);
-  for (size_t row = 0; row < 16; row += 4) {
-    Float8 sum0 = numbers.sum[row], sum1 = numbers.sum[row + 1];
-    Float8 sum2 = numbers.sum[row + 2], sum3 = numbers.sum[row + 3];
+  for (size_t upper = 0; upper < 2; ++upper) {
+    Float8 sums[8];
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; ++i) sums[i] = numbers.sum[8 * upper + i];
     for (size_t eight = 0; eight < static_cast<size_t>(kind.k / 8); ++eight) {
-      const size_t reg = row / 8 + 2 * eight;
-      const float* low = numbers.a[reg][0].number + 4 * (row % 8);
-      const float* high = numbers.a[reg][1].number + 4 * (row % 8);
-#pragma GCC unroll 4
-      for (size_t pair = 0; pair < 4; ++pair) {
-        const Float8 first = numbers.b[8 * eight + 2 * pair];
-        const Float8 second = numbers.b[8 * eight + 2 * pair + 1];
-        sum0 += first * low[pair];
-        sum1 += first * low[pair + 4];
-        sum2 += first * low[pair + 8];
-        sum3 += first * low[pair + 12];
-        sum0 += second * high[pair];
-        sum1 += second * high[pair + 4];
-        sum2 += second * high[pair + 8];
-        sum3 += second * high[pair + 12];
+      const size_t reg = upper + 2 * eight;
+#pragma GCC unroll 8
+      for (size_t k = 0; k < 8; ++k) {
+        const float* column = numbers.a[reg][k % 2].number + k / 2;
+        const Float8 b = numbers.b[8 * eight + k];
+#pragma GCC unroll 8
+        for (size_t i = 0; i < 8; ++i) sums[i] += b * column[4 * i];
       }
     }
-    const Float8 sums[4] = {sum0, sum1, sum2, sum3};
-    for (size_t i = 0; i < 4; ++i) {
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; ++i) {
       if constexpr (kHalf) {
         Float4 low, high;
         tensor_round_half(__builtin_convertvector(FA4_EMU_LOW(sums[i]), Double4), low);
         tensor_round_half(__builtin_convertvector(FA4_EMU_HIGH(sums[i]), Double4), high);
-        numbers.sum[row + i] = FA4_EMU_JOIN(low, high);
+        numbers.sum[8 * upper + i] = FA4_EMU_JOIN(low, high);
       } else {
-        numbers.sum[row + i] = sums[i];
+        numbers.sum[8 * upper + i] = sums[i];
       }
     }
   }

@@ -3,6 +3,7 @@
 // bar.warp).
 #include <utility>
 
+#include "emu/isa/apply.h"
 #include "emu/isa/decoder.h"
 #include "emu/isa/lanes.h"
 #include "emu/isa/members.h"
@@ -43,8 +44,29 @@ ShuffleSource shuffle_source(int lane, uint32_t b, uint32_t c) {
   return {inside ? source : lane, inside};
 }
 
+// All lanes together, which is what most shuffles are.
+template <Shuffle S>
+Outcome warp_shuffle_all(Warp& warp, const Instr& i) {
+  const Row& by = warp.rows[i.b];
+  const Row& limits = warp.rows[i.c];
+  int32_t source[kLanes], inside[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const ShuffleSource from = shuffle_source<S>(lane, by.lane[lane], limits.lane[lane]);
+    source[lane] = from.lane;
+    inside[lane] = from.inside ? 1 : 0;
+  }
+  const Row& from = warp.rows[i.a];
+  Row result;
+  for (int lane = 0; lane < kLanes; ++lane) result.lane[lane] = from.lane[source[lane]];
+  warp.rows[i.dst] = result;
+  warp.predicates[second_result(i)] = lanes_where([&](int lane) { return inside[lane] != 0; });
+  warp.splits[warp.split].wait = {};
+  return Outcome::Next;
+}
+
 template <Shuffle S>
 Outcome warp_shuffle(Warp& warp, const Instr& i) {
+  if (all_are_members(warp, member_row(i))) return warp_shuffle_all<S>(warp, i);
   const Row from = warp.rows[i.a], by = warp.rows[i.b], limits = warp.rows[i.c];
   return for_groups(warp, member_row(i), [&](LaneMask group, LaneMask) {
     LaneMask inside = 0, absent = 0;
@@ -309,6 +331,6 @@ constexpr Form kWarpForms[] = {
 
 }  // namespace
 
-std::span<const Form> warp_forms() { return kWarpForms; }
+std::span<const Form> FA4_EMU_CPU::warp_forms() { return kWarpForms; }
 
 }  // namespace fa4::emu::isa

@@ -70,6 +70,11 @@ enum class Access : uint8_t { Read, Write, Atomic, StrongRead, StrongWrite, Look
 std::byte* resolve(Warp& warp, Space space, uint64_t address, int lane, uint32_t bytes,
                    Access access, uint32_t alignment = 0);
 
+// Reads or Writes of several lanes, side by side, at once; each must lie at a multiple of `alignment`. Null: something
+// may be wrong with one of them. Then nothing has been noted, and each lane asks `resolve`, which reports it.
+std::byte* resolve_range(Warp& warp, Space space, uint64_t address, uint32_t bytes, Access access,
+                         uint32_t alignment);
+
 // Shared memory without a word to the shadow. `peers`: it may be another CTA's.
 std::byte* place_in_shared(Warp& warp, uint64_t address, int lane, uint32_t bytes, Access access,
                            uint32_t alignment, bool peers);

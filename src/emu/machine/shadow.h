@@ -47,6 +47,9 @@ class Shadow {
   Conflict read(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes);
   Conflict write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes);
 
+  // A write that collides with nothing. False: it may, and nothing has been noted.
+  bool try_write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes);
+
   // Atomics do not race with one another; they need a value to begin with.
   Conflict atomic(uint32_t warp, uint32_t offset, uint32_t bytes) const;
 
@@ -94,19 +97,43 @@ class Shadow {
   Clocks knowledge_of(uint32_t warp) const;
 
  private:
-  struct Cell {                // four bytes
-    uint32_t write_clock = 0;  // 0: never written
-    uint32_t read_clock = 0;   // 0: not read since the last write
-    uint16_t write_warp = 0;
-    uint16_t read_warp = 0;  // kManyReaders: readers_[extra]
-    uint32_t copy = 0;       // that wrote it; 0: an ordinary store
-    uint32_t extra = 0;
-    uint8_t written = 0;     // bits of bytes, by anyone ever
-    uint8_t last_bytes = 0;  // of the last write
-    uint8_t read_bytes = 0;  // of reads since
-    bool strong = false;     // the last write was
-    const void* write_site = nullptr;
-    const void* read_site = nullptr;
+  // Who has written or read. Cells name it by its index, so that equal histories are equal numbers.
+  struct Event {
+    uint32_t warp = 0;
+    uint32_t clock = 0;   // 0: nobody has
+    uint32_t copy = 0;    // the operation that wrote; 0: a store
+    bool strong = false;  // a strong one
+    const void* site = nullptr;
+    bool operator==(const Event&) const = default;
+  };
+  // Several warps that have read the same cells since their last write.
+  struct Readers {
+    Clocks clocks;  // by warp; 0: has not
+    const void* site = nullptr;
+    uint32_t num_cells = 0;
+  };
+  // What has happened to four bytes: the event of the last write, that of the last read since (or Readers), and three times
+  // a bit for each byte: written by anyone ever, by the last write, read since.
+  struct Cell {
+    uint64_t bits = 0;
+    static constexpr uint32_t kReader = 26, kWritten = 52, kLast = 56, kRead = 60;
+    static constexpr uint32_t kMany = 1u << 25;  // of a reader: an index of readers_
+    static Cell of(uint32_t writer, uint32_t reader, uint32_t written, uint32_t last,
+                   uint32_t read) {
+      return {writer | uint64_t{reader} << kReader | uint64_t{written} << kWritten |
+              uint64_t{last} << kLast | uint64_t{read} << kRead};
+    }
+    uint32_t writer() const { return static_cast<uint32_t>(bits) & (2 * kMany - 1); }
+    uint32_t reader() const { return static_cast<uint32_t>(bits >> kReader) & (2 * kMany - 1); }
+    uint32_t written() const { return static_cast<uint32_t>(bits >> kWritten) & 0xf; }
+    uint32_t last() const { return static_cast<uint32_t>(bits >> kLast) & 0xf; }
+    uint32_t read() const { return static_cast<uint32_t>(bits >> kRead) & 0xf; }
+    bool operator==(const Cell&) const = default;
+  };
+  // What the reads of one event have made of a whole cell last; they do the same to every equal one.
+  struct Memo {
+    bool valid = false;
+    Cell before, after;
   };
   struct Known {
     uint32_t agent = 0;
@@ -127,21 +154,30 @@ class Shadow {
     Clocks completed;  // until the end of the last phase
     uint32_t phases = 0;
   };
-  static constexpr uint16_t kManyReaders = 0xffff;
   struct Fence {             // of the asynchronous proxy, by a warp
     uint32_t pending = 0;    // its clock at the last one of several lanes, each for its own writes
     uint32_t lanes_met = 0;  // its clock at the last barrier among its lanes
   };
 
-  bool ordered(uint32_t warp, const Cell& cell, Conflict* conflict) const;
-  bool is_fenced(uint32_t warp, const Cell& cell, Conflict* conflict) const;
+  bool ordered(uint32_t warp, const Event& write, Conflict* conflict) const;
+  bool is_fenced(uint32_t warp, const Event& write, Conflict* conflict) const;
   uint32_t fenced_of(uint32_t warp) const { return num_warps_ + warp; }  // agents
   uint32_t agent_of(uint32_t channel) const { return 2 * num_warps_ + channel; }
   bool knows(uint32_t warp, const Known& known) const;
   bool knows_done(uint32_t warp, const Copy& copy) const;
   uint32_t& clock(uint32_t warp, uint32_t of) { return clocks_[warp * stride_ + of]; }
   uint32_t clock(uint32_t warp, uint32_t of) const { return clocks_[warp * stride_ + of]; }
-  Conflict write_cell(uint32_t warp, const void* site, Cell& cell, uint8_t bytes, uint32_t copy);
+  // Calls body(first, count, bytes) for runs of equal cells; bytes: which of each.
+  template <class Body>
+  void for_runs(uint32_t offset, uint32_t bytes, Body body) const;
+  uint32_t event_now(uint32_t warp, const void* site, uint32_t copy, bool strong);
+  void forget_events();
+  Cell after_read(uint32_t warp, uint32_t event, Cell before, uint32_t bytes, uint32_t num_cells);
+  uint32_t add_readers(Readers readers);
+  void leave_readers(uint32_t reader, uint32_t num_cells);
+  Conflict check_write(uint32_t warp, uint32_t offset, uint32_t bytes) const;
+  void note_write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes, uint32_t copy,
+                  bool strong);
   Conflict write_range(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes,
                        uint32_t copy);
   void overwrite_sources(uint32_t warp, uint32_t offset, uint32_t bytes, Conflict* conflict);
@@ -156,7 +192,14 @@ class Shadow {
   std::vector<uint32_t> clocks_;
   std::vector<Cell> cells_;
   std::vector<Copy> copies_;
-  std::vector<Clocks> readers_;   // clocks of reads by warp
+  std::vector<Event> events_;     // 0: nobody
+  std::vector<uint32_t> recent_;  // events, by a hash of their contents
+  size_t most_events_ = 0;        // before those are forgotten that no cell names
+  std::vector<Readers> readers_;
+  std::vector<uint32_t> free_readers_;
+  Event reading_;  // the event of the last read
+  uint32_t reading_event_ = 0;
+  Memo memo_;
   std::vector<Sources> sources_;  // none until an operation reads
   std::vector<std::vector<uint32_t>> lists_;
   std::vector<Channel> channels_;  // agent agent_of(index)

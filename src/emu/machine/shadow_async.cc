@@ -23,19 +23,17 @@ Conflict Shadow::copy_reads(uint32_t copy, const void* site, uint32_t offset, ui
   const uint32_t warp = copies_[copy].warp;
   copies_[copy].site = site;
   // Tiles are written by few: what has been found for one cell holds for those that the same write made.
-  const Cell* last = nullptr;
+  uint32_t last = 0;
   for (uint32_t index = offset / 4; index <= (offset + bytes - 1) / 4; ++index) {
-    const Cell& cell = cells_[index];
-    if (cell.written != 0xf && first.kind == Conflict::Kind::None) {
+    const Cell cell = cells_[index];
+    if (cell.written() != 0xf && first.kind == Conflict::Kind::None) {
       first = {Conflict::Kind::Unwritten, warp, nullptr};
     }
-    if (last != nullptr && last->write_clock == cell.write_clock &&
-        last->write_warp == cell.write_warp && last->copy == cell.copy) {
-      continue;
-    }
-    last = &cell;
+    if (cell.writer() == last) continue;
+    last = cell.writer();
     Conflict conflict;
-    if (!(ordered(warp, cell, &conflict) && is_fenced(warp, cell, &conflict)) &&
+    const Event& write = events_[last];
+    if (!(ordered(warp, write, &conflict) && is_fenced(warp, write, &conflict)) &&
         first.kind == Conflict::Kind::None) {
       first = conflict;
     }

@@ -30,13 +30,12 @@ void Shadow::lanes_meet(uint32_t warp) {
   fences_[warp].lanes_met = clock(warp, warp)++;
 }
 
-bool Shadow::is_fenced(uint32_t warp, const Cell& cell, Conflict* conflict) const {
-  if (cell.write_clock == 0 || cell.copy != 0) return true;  // by an operation: that is its matter
-  const uint32_t writer = cell.write_warp;
-  if (clock(warp, fenced_of(writer)) >= cell.write_clock) return true;
-  const bool own_lanes = writer == warp && fences_[warp].pending >= cell.write_clock;
-  *conflict = {own_lanes ? Conflict::Kind::UnfencedLanes : Conflict::Kind::Unfenced, writer,
-               cell.write_site};
+bool Shadow::is_fenced(uint32_t warp, const Event& write, Conflict* conflict) const {
+  if (write.clock == 0 || write.copy != 0) return true;  // by an operation: that is its matter
+  if (clock(warp, fenced_of(write.warp)) >= write.clock) return true;
+  const bool own_lanes = write.warp == warp && fences_[warp].pending >= write.clock;
+  *conflict = {own_lanes ? Conflict::Kind::UnfencedLanes : Conflict::Kind::Unfenced, write.warp,
+               write.site};
   return false;
 }
 

@@ -22,15 +22,14 @@ Conflict Shadow::strong_write(uint32_t warp, const void* site, uint32_t offset, 
   Conflict first;
   if (!enabled_ || bytes == 0) return first;
   for (uint32_t index = offset / 4; index <= (offset + bytes - 1) / 4; ++index) {
-    Cell& cell = cells_[index];
-    const bool after_strong = cell.strong && cell.read_clock == 0;
-    const uint32_t end = std::min(index * 4 + 4, offset + bytes);
+    const Cell cell = cells_[index];
+    const bool after_strong = events_[cell.writer()].strong && cell.reader() == 0;
+    if (first.kind != Conflict::Kind::None || after_strong) continue;
     const uint32_t begin = std::max(index * 4, offset);
-    const auto mask = static_cast<uint8_t>(((1u << (end - begin)) - 1) << (begin - index * 4));
-    const Conflict conflict = write_cell(warp, site, cell, mask, 0);
-    if (first.kind == Conflict::Kind::None && !after_strong) first = conflict;
-    cell.strong = true;
+    const uint32_t end = std::min(index * 4 + 4, offset + bytes);
+    first = check_write(warp, begin, end - begin);
   }
+  note_write(warp, site, offset, bytes, 0, true);
   if (!sources_.empty()) overwrite_sources(warp, offset, bytes, &first);
   return first;
 }

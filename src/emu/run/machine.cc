@@ -346,7 +346,8 @@ RunReport Machine::launch(const KernelLaunch& given) {
       shared.stopped = true;
     }
     const std::lock_guard lock(mutex);
-    for (size_t form = 0; form < counts.size(); ++form) counts[form] += run.counts()[form];
+    const std::vector<uint64_t> own = run.counts();
+    for (size_t form = 0; form < counts.size(); ++form) counts[form] += own[form];
   };
   std::vector<std::thread> helpers;
   if (program.waits_on_memory) {

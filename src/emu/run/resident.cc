@@ -43,7 +43,8 @@ class Residents {
   static constexpr size_t kMostResident = 132;
 
   static void add(const ClusterRun& run, std::vector<uint64_t>* counts) {
-    for (size_t form = 0; form < counts->size(); ++form) (*counts)[form] += run.counts()[form];
+    const std::vector<uint64_t> own = run.counts();
+    for (size_t form = 0; form < counts->size(); ++form) (*counts)[form] += own[form];
   }
 
   void admit() {

@@ -21,6 +21,18 @@ bool waits_at_join(const Split& split, uint64_t id) {
   return split.wait.kind == WaitOn::Kind::Join && split.joins.back().id == id;
 }
 
+// Instructions are counted by stretches of the code that run without a jump: one more where a stretch begins, one less
+// where it has ended, also by an exception.
+struct Stretch {
+  Stretch(std::vector<uint64_t>& of, const uint32_t& at) : counts(of), pc(at) { ++counts[pc]; }
+  ~Stretch() { --counts[pc]; }
+  Stretch(const Stretch&) = delete;
+  Stretch& operator=(const Stretch&) = delete;
+
+  std::vector<uint64_t>& counts;
+  const uint32_t& pc;
+};
+
 // The joins that two splits which become one still have to meet.
 std::vector<Join> common_joins(const Split& a, const Split& b) {
   std::vector<Join> common;
@@ -37,6 +49,7 @@ ClusterRun::ClusterRun(LaunchState& state)
     : state_(state),
       program_(*state.program),
       policy_(state.options->policy),
+      stretches_(program_.code.size() + 1, 0),
       counts_(isa::num_forms(), 0) {
   cluster_.progress = &own_progress_;
 }
@@ -272,56 +285,76 @@ void ClusterRun::run_split(Warp& warp, size_t at) {
   const uint64_t begun = warp.retired;
   const Instr* const code = program_.code.data();
   const auto end = static_cast<uint32_t>(program_.code.size());
-  for (uint64_t since = 0;; ++since) {
+  uint64_t counted = begun;
+  for (;;) {
     Split* split = &warp.splits[at];
-    if (split->is_at_join()) {
-      split->wait = {WaitOn::Kind::Join, 0, 0};
+    // Its depth of calls stays as it is until the next jump.
+    const bool joins = !split->joins.empty() && split->joins.back().depth == split->depth();
+    const uint32_t stop = joins ? std::min(split->joins.back().pc, end) : end;
+    const LaneMask mask = split->mask;
+    uint32_t pc = split->pc;
+    Outcome outcome = Outcome::Next;
+    {
+      const Stretch stretch(stretches_, pc);
+      for (; pc != stop && pc < end; ++pc) {
+        const Instr& instr = code[pc];
+        LaneMask active = mask;
+        if (instr.guard != kNoGuard) {
+          const LaneMask guard = warp.predicates[instr.guard & ~kGuardNegated];
+          active &= (instr.guard & kGuardNegated) != 0 ? ~guard : guard;
+          if (active == 0) {
+            --counts_[instr.form];  // its stretch counts it
+            continue;
+          }
+        }
+        split->pc = pc;
+        warp.active = active;
+        warp.current = &instr;
+        ++warp.retired;
+        if (instr.flags != 0) touch_registers(warp, program_.uses_of(pc));
+        outcome = instr.exec(warp, instr);
+        if (outcome != Outcome::Next) break;
+      }
+      if (outcome == Outcome::Branch || outcome == Outcome::Yield) ++pc;  // it is made
+    }
+    split = &warp.splits[at];
+    if (outcome == Outcome::Wait) break;
+    if (outcome == Outcome::Next) {
+      split->pc = pc;
+      if (split->is_at_join()) {
+        split->wait = {WaitOn::Kind::Join, 0, 0};
+      } else {  // behind the last instruction
+        warp.exited |= mask;
+        split->mask = 0;
+        end_lanes(warp);
+      }
       break;
     }
-    if (split->pc >= end) {  // behind the last instruction
-      warp.exited |= split->mask;
-      split->mask = 0;
+    if (outcome == Outcome::Branch && split->mask == 0) {
       end_lanes(warp);
       break;
     }
-    if (since == 1 << 20) {
-      count_instructions(warp.retired - begun);
-      return run_split(warp, at);
+    if (outcome == Outcome::Yield) {
+      split->pc = pc;
+      if (split->wait.kind != WaitOn::Kind::Nothing) break;  // parked
+      if (warp.retired - begun >= quantum) break;
     }
-    const Instr& instr = code[split->pc];
-    LaneMask active = split->mask;
-    if (instr.guard != kNoGuard) {
-      const LaneMask guard = warp.predicates[instr.guard & ~kGuardNegated];
-      active &= (instr.guard & kGuardNegated) != 0 ? ~guard : guard;
-      if (active == 0) {
-        ++split->pc;
-        continue;
-      }
+    if (warp.retired - counted >= 1 << 20) {
+      count_instructions(warp.retired - counted);
+      counted = warp.retired;
     }
-    warp.active = active;
-    warp.current = &instr;
-    ++warp.retired;
-    if (instr.flags != 0) touch_registers(warp, program_.uses_of(split->pc));
-    const Outcome outcome = instr.exec(warp, instr);
-    if (outcome == Outcome::Next) {
-      ++counts_[instr.form];
-      ++warp.splits[at].pc;
-      continue;
-    }
-    if (outcome == Outcome::Wait) break;
-    ++counts_[instr.form];
-    if (outcome == Outcome::Branch) {
-      if (warp.splits[at].mask == 0) {
-        end_lanes(warp);
-        break;
-      }
-      continue;
-    }
-    ++warp.splits[at].pc;
-    if (warp.splits[at].wait.kind != WaitOn::Kind::Nothing) break;  // parked
-    if (warp.retired - begun >= quantum) break;
   }
-  count_instructions(warp.retired - begun);
+  count_instructions(warp.retired - counted);
+}
+
+std::vector<uint64_t> ClusterRun::counts() const {
+  std::vector<uint64_t> counts = counts_;
+  uint64_t times = 0;
+  for (size_t pc = 0; pc < program_.code.size(); ++pc) {
+    times += stretches_[pc];
+    counts[program_.code[pc].form] += times;
+  }
+  return counts;
 }
 
 // A split without lanes goes; with the last one the warp has exited, and barriers no longer expect it.

@@ -51,7 +51,7 @@ class ClusterRun {
   // Counts what others can see together with other clusters.
   void share_progress(uint64_t* progress) { cluster_.progress = progress; }
 
-  const std::vector<uint64_t>& counts() const { return counts_; }  // warp instructions by form
+  std::vector<uint64_t> counts() const;  // warp instructions by form
 
  private:
   struct Choice {
@@ -87,7 +87,9 @@ class ClusterRun {
   std::vector<Choice> choices_;
   size_t num_runnable_ = 0;  // of the choices, which come before the steps of operations
   size_t next_warp_ = 0;     // of the round robin
-  std::vector<uint64_t> counts_;
+  std::vector<uint64_t>
+      stretches_;  // by instruction: stretches that begin there, less those that end before it
+  std::vector<uint64_t> counts_;  // by form: what guards have kept from the stretches, negative
 };
 
 // All clusters of a launch, several at a time; adds the warp instructions by form to `counts`.
