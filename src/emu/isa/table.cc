@@ -82,13 +82,6 @@ struct Table {
   std::map<std::string_view, std::vector<uint16_t>> by_opcode;
 
   Table() {
-    for (const std::span<const Form> chapter :
-         {integer_forms(),     logic_forms(),       float_forms(),    half_forms(),
-          special_forms(),     convert_forms(),     move_forms(),     memory_forms(),
-          atomic_forms(),      control_forms(),     warp_forms(),     barrier_forms(),
-          matrix_forms(),      async_forms(),       mbarrier_forms(), cluster_forms(),
-          fence_forms(),       store_async_forms(), call_forms(),     bulk_forms(),
-          tensor_copy_forms(), tensor_map_forms(),  wgmma_forms()}) {
     std::vector<std::span<const Form>> chapters = computing_chapters();
     chapters.insert(
         chapters.end(),
