@@ -60,7 +60,8 @@ typedef struct fa4emu_options {
   uint64_t max_instructions; /* of a launch, all warps together; 0: 2^40 */
   int32_t
       checks; /* 1: races and uninitialised reads of shared memory are reported; 0: they are not */
-  int32_t reserved; /* 0 */
+  int32_t elect_any; /* 1: with a seed that is not 0, elect.sync takes another lane than the lowest,
+                        which the manual allows; 0: the lowest, which GPUs take */
 } fa4emu_options;
 
 static inline void fa4emu_options_init(fa4emu_options* options) {

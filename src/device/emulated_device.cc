@@ -86,6 +86,7 @@ class LoadedMachine {
     options.numerics = settings_.numerics.c_str();
     options.seed = settings_.seed;
     options.threads = settings_.threads;
+    options.elect_any = 1;
     fa4emu_machine* machine = nullptr;
     FA4_RETURN_IF_ERROR(
         from_machine(library, library.create(&options, &machine), "the PTX machine"));

@@ -145,7 +145,7 @@ TEST_F(HostMachine, RefusesBadArguments) {
   expect_refusal(create([](fa4emu_options& o) { o.policy = "slow"; }), bad, "policy is \"slow\"");
   expect_refusal(create([](fa4emu_options& o) { o.numerics = "odd"; }), bad, "numerics is \"odd\"");
   expect_refusal(create([](fa4emu_options& o) { o.checks = 2; }), bad, "checks is 2");
-  expect_refusal(create([](fa4emu_options& o) { o.reserved = 1; }), bad, "reserved is 1");
+  expect_refusal(create([](fa4emu_options& o) { o.elect_any = 2; }), bad, "elect_any is 2");
   expect_refusal(create([](fa4emu_options& o) { o.struct_size = 8; }), bad, "struct_size is 8");
   expect_refusal(fa4emu_create(nullptr, &other), bad, "options is null");
   expect_refusal(fa4emu_load(nullptr, kFill, 1, &module_), bad, "machine is null");

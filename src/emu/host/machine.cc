@@ -42,7 +42,10 @@ MachineOptions machine_options(const fa4emu_options& given) {
     bad_argument("checks is {}; it must be 0 or 1", given.checks);
   }
   options.checks = given.checks == 1;
-  if (given.reserved != 0) bad_argument("reserved is {}; it must be 0", given.reserved);
+  if (given.elect_any != 0 && given.elect_any != 1) {
+    bad_argument("elect_any is {}; it must be 0 or 1", given.elect_any);
+  }
+  options.elect_any = given.elect_any == 1;
   return options;
 }
 

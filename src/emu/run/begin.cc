@@ -125,7 +125,7 @@ void ClusterRun::begin_warp(Warp& warp, uint32_t first_thread) {
   warp.wgmma_groups = 0;
   warp.wgmma.reset(0);
   warp.registers = registers_at_launch(program_, state_.launch->block);
-  warp.elect_seed = state_.options->seed;
+  warp.elect_seed = state_.options->elect_any ? state_.options->seed : 0;
   warp.unwaited.clear();
   warp.last_range = nullptr;
   warp.local.assign(size_t{program_.local_bytes} * kLanes, std::byte{kPoisonByte});

@@ -37,8 +37,9 @@ struct MachineOptions {
   Policy policy = Policy::Eager;
   uint64_t seed = 0;
   Numerics numerics = Numerics::Exact;
-  bool checks = true;    // races, uninitialised reads
-  uint32_t threads = 0;  // of the host; 0: as many as there are processors
+  bool checks = true;      // races, uninitialised reads
+  bool elect_any = false;  // a seed chooses the lane of elect.sync; else the lowest
+  uint32_t threads = 0;    // of the host; 0: as many as there are processors
   uint32_t resident =
       4;  // clusters that run beside one another where they may wait for one another
   uint64_t most_instructions = uint64_t{1} << 40;  // of a launch, all warps together
