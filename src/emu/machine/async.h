@@ -98,6 +98,8 @@ std::byte* note_target(AsyncOp& op, uint64_t address, int lane, uint32_t bytes,
 // they know now, and the operations are forgotten.
 bool groups_are_done(const Warp& warp, LaneMask waiting, const WaitOn& wait);
 void note_groups_waited(Warp& warp, LaneMask waiting, const WaitOn& wait);
+// The body of an instruction that waits: false, its split waits, and it is tried again; true, they have waited.
+bool has_waited_for_groups(Warp& warp, const WaitOn& wait);
 inline constexpr uint32_t kAllCopyGroups = 0xffffffff;  // as WaitOn::id: committed or not
 
 }  // namespace fa4::emu
