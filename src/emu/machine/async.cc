@@ -142,6 +142,18 @@ std::byte* note_target(AsyncOp& op, uint64_t address, int lane, uint32_t bytes, 
   return at;
 }
 
+std::byte* note_atomic_target(AsyncOp& op, uint64_t address, int lane, uint32_t bytes) {
+  Warp& warp = *op.warp;
+  std::byte* at = place_in_shared(warp, address, lane, bytes, Access::Atomic, bytes, true);
+  if (at == nullptr) return nullptr;
+  Cluster& cluster = *warp.cta->cluster;
+  report_conflict(warp,
+                  cluster.shadow.copy_changes(op.id, op.site,
+                                              cta_of(cluster, address)->shadow_offset(at), bytes),
+                  static_cast<uint32_t>(address & kOffsetMask), lane, Access::Atomic);
+  return at;
+}
+
 bool groups_are_done(const Warp& warp, LaneMask waiting, const WaitOn& wait) {
   const auto& operations = warp.cta->cluster->operations;
   return std::none_of(operations.begin(), operations.end(),

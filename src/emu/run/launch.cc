@@ -45,8 +45,18 @@ void complete_launch(KernelLaunch* launch, const Program& program) {
   if (volume_of_launch(launch->cluster) == 1 && program.required_cluster[0] != 0) {
     launch->cluster = program.required_cluster;
   }
-  if (program.blocks_are_clusters) {
-    throw MachineError("a kernel with .blocksareclusters is not served");
+  if (!program.blocks_are_clusters) return;
+  if (program.required_cluster[0] == 0 || program.required_threads[0] == 0) {
+    throw MachineError("a kernel with .blocksareclusters needs .reqntid and .reqnctapercluster");
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    const uint64_t blocks = uint64_t{launch->grid[i]} * program.required_cluster[i];
+    if (blocks > 0x7fffffff) {
+      throw MachineError(fmt::format("grid is {} clusters of {} blocks (.blocksareclusters)",
+                                     text_of_extents(launch->grid),
+                                     text_of_extents(program.required_cluster)));
+    }
+    launch->grid[i] = static_cast<uint32_t>(blocks);
   }
 }
 
