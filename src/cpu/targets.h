@@ -8,13 +8,26 @@
 // arrays, as the register blocks of tile_product-inl.h are; those machines take NEON.
 #pragma once
 
+// Under a sanitizer (FA4_FEW_TARGETS) x86 has AVX2 and the portable pass, which are the widest and the narrowest
+// vectors of one text: the others take minutes to instrument.
+#ifdef FA4_FEW_TARGETS
+#define FA4_LEFT_OUT (HWY_SSE4 | HWY_AVX3)
+#else
+#define FA4_LEFT_OUT 0
+#endif
 #define HWY_DISABLED_TARGETS                                                                   \
   (HWY_SSE2 | HWY_SSSE3 | HWY_AVX3_DL | HWY_AVX3_ZEN4 | HWY_AVX3_SPR | HWY_AVX10_2 | HWY_SVE | \
-   HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_NEON_BF16)
+   HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_NEON_BF16 | FA4_LEFT_OUT)
 
 #include <hwy/detect_targets.h>
 
 // Targets that this Highway does not know yet are no bits.
+#ifndef HWY_SSE4
+#define HWY_SSE4 0
+#endif
+#ifndef HWY_AVX3
+#define HWY_AVX3 0
+#endif
 #ifndef HWY_SSE2
 #define HWY_SSE2 0
 #endif
