@@ -123,6 +123,8 @@ void report_conflict(Warp& warp, const Conflict& conflict, uint32_t offset, int 
                     fmt::format("race: {} meets the {}, which reads it, and for which nobody has "
                                 "waited",
                                 here, other("asynchronous operation")));
+    case Conflict::Kind::PipeOrder:  // of tensor memory alone
+      return;
     case Conflict::Kind::Unfenced:
       return report(warp, Level::Error, "proxy.unfenced",
                     fmt::format("race: {} is of the asynchronous proxy, and no fence.proxy.async "
