@@ -175,6 +175,16 @@ std::array<uint32_t, 2> TwinMatrix::place(uint32_t row, uint32_t k) const {
   return {at - at % 16, in_place * (stored > twin_bits(type) ? twin_bits(type) : stored)};
 }
 
+void TwinMatrix::write(std::vector<uint8_t>* shared, uint32_t row, uint32_t k,
+                       uint32_t code) const {
+  const auto [unit, bit] = place(row, k);
+  for (uint32_t i = 0; i < twin_bits(type); ++i) {
+    uint8_t& byte = (*shared)[unit + (bit + i) / 8];
+    const auto mask = static_cast<uint8_t>(1u << (bit + i) % 8);
+    byte = static_cast<uint8_t>((code >> i & 1) != 0 ? byte | mask : byte & ~mask);
+  }
+}
+
 uint32_t TwinMatrix::read(const std::vector<uint8_t>& shared, uint32_t row, uint32_t k) const {
   const auto [unit, bit] = place(row, k);
   uint32_t code = 0;
@@ -213,30 +223,40 @@ std::vector<uint32_t> TwinMma::run(const std::vector<std::vector<uint8_t>>& shar
       d[cta * 128 * columns + at] = old(cta, at / columns, d_column + at % columns);
     }
   }
-  const uint32_t rows_of_cta = m / group, columns_of_cta = n / group;
+  const uint32_t rows_of_cta = m / group, columns_of_cta = n / group, terms = k();
+  const auto number = [&](TwinType type, uint32_t code, bool negate) {
+    TwinNumber value = twin_number(type, code);
+    if (negate) value.value = -value.value;
+    return value;
+  };
+  std::vector<TwinNumber> of_b;
+  for (uint32_t column = 0; column < n; ++column) {
+    const uint32_t owner = column / columns_of_cta;
+    for (uint32_t i = 0; i < terms; ++i) {
+      of_b.push_back(
+          number(b.type, b.read(shared[owner], column - owner * columns_of_cta, i), negate_b));
+    }
+  }
+  // The row in a lane of tensor memory.
+  const auto tensor_code = [&](uint32_t cta, uint32_t at_lane, uint32_t i) {
+    const uint32_t bytes = 32 / terms, from = shifted && at_lane < 127 ? at_lane + 1 : at_lane;
+    const uint32_t word = old(cta, from, a_column + i * bytes / 4);
+    uint32_t code = bytes == 4 ? word : word >> (i * bytes % 4 * 8) & ((1u << 8 * bytes) - 1);
+    if (a.type == TwinType::E2M1) code = code >> 2 & 0xf;
+    return twin_bits(a.type) == 6 ? code & 0x3f : code;
+  };
+  std::vector<std::array<TwinNumber, 2>> factors(terms);
   for (uint32_t row = 0; row < m; ++row) {
     for (uint32_t column = 0; column < n; ++column) {
       const auto [cta, at_lane, at_column] = place_of_d(row, column);
       if ((disabled[4 * cta + at_lane / 32] >> at_lane % 32 & 1) != 0) continue;
-      std::vector<std::array<TwinNumber, 2>> factors;
-      for (uint32_t i = 0; i < k(); ++i) {
-        uint32_t x = 0;
-        if (tensor_a) {  // the row in this lane
-          const uint32_t bytes = 32 / k(), from = shifted && at_lane < 127 ? at_lane + 1 : at_lane;
-          const uint32_t word = old(cta, from, a_column + i * bytes / 4);
-          x = bytes == 4 ? word : word >> (i * bytes % 4 * 8) & ((1u << 8 * bytes) - 1);
-          if (a.type == TwinType::E2M1) x = x >> 2 & 0xf;
-          if (twin_bits(a.type) == 6) x &= 0x3f;
-        } else {
-          x = a.read(shared[cta], row - cta * rows_of_cta, i);
+      for (uint32_t i = 0; i < terms; ++i) {
+        if (column == 0 || tensor_a) {
+          const uint32_t code = tensor_a ? tensor_code(cta, at_lane, i)
+                                         : a.read(shared[cta], row - cta * rows_of_cta, i);
+          factors[i][0] = number(a.type, code, negate_a);
         }
-        const uint32_t owner = column / columns_of_cta;
-        TwinNumber left = twin_number(a.type, x);
-        TwinNumber right =
-            twin_number(b.type, b.read(shared[owner], column - owner * columns_of_cta, i));
-        if (negate_a) left.value = -left.value;
-        if (negate_b) right.value = -right.value;
-        factors.push_back({left, right});
+        factors[i][1] = of_b[column * terms + i];
       }
       uint32_t& word = d[(cta * 128 + at_lane) * columns + at_column];
       TwinNumber c;

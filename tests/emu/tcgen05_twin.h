@@ -41,6 +41,7 @@ struct TwinMatrix {
   uint64_t descriptor() const;
   // The shared offset of the 16 bytes, and the bit therein, at which an element begins.
   std::array<uint32_t, 2> place(uint32_t row, uint32_t k) const;
+  void write(std::vector<uint8_t>* shared, uint32_t row, uint32_t k, uint32_t code) const;
   uint32_t read(const std::vector<uint8_t>& shared, uint32_t row, uint32_t k) const;
 };
 
