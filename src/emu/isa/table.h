@@ -73,13 +73,15 @@ std::span<const Form> move_forms();     // mov, cvta, isspacep, ...
 std::span<const Form> warp_forms();     // shfl, vote, match, redux, activemask, elect
 }  // namespace FA4_EMU_CPU
 
-std::span<const Form> memory_forms();    // ld, st, prefetch
-std::span<const Form> atomic_forms();    // atom, red
-std::span<const Form> control_forms();   // bra, brx, exit, trap, ...
-std::span<const Form> call_forms();      // call, ret, alloca, ...
-std::span<const Form> barrier_forms();   // bar, barrier
-std::span<const Form> matrix_forms();    // mma, ldmatrix, stmatrix, movmatrix
-std::span<const Form> wgmma_forms();     // wgmma
+std::span<const Form> memory_forms();   // ld, st, prefetch
+std::span<const Form> atomic_forms();   // atom, red
+std::span<const Form> control_forms();  // bra, brx, exit, trap, ...
+std::span<const Form> call_forms();     // call, ret, alloca, ...
+std::span<const Form> barrier_forms();  // bar, barrier
+std::span<const Form> matrix_forms();   // mma, ldmatrix, stmatrix, movmatrix
+std::span<const Form> wgmma_forms();    // wgmma
+std::span<const Form> tcgen05_mma_forms();
+std::span<const Form> tcgen05_commit_forms();
 std::span<const Form> async_forms();     // cp.async
 std::span<const Form> mbarrier_forms();  // mbarrier, cp.async.mbarrier.arrive
 std::span<const Form>
