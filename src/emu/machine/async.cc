@@ -30,6 +30,9 @@ AsyncOp::AsyncOp(Warp& issuer, AsyncGroup group_kind)
     case AsyncGroup::Wgmma:
       group[0] = issuer.wgmma_groups;
       break;
+    case AsyncGroup::TensorLoad:
+    case AsyncGroup::TensorStore:
+      break;
   }
 }
 
@@ -71,6 +74,10 @@ bool is_awaited(AsyncGroup kind, LaneMask lanes, const std::array<uint32_t, kLan
     committed = &waiter.bulk_groups;
   } else if (wait.kind == WaitOn::Kind::Wgmma && kind == AsyncGroup::Wgmma) {
     return group_is_awaited(group[0], waiter.wgmma_groups, wait.id);
+  } else if (wait.kind == WaitOn::Kind::TensorLoad) {
+    return kind == AsyncGroup::TensorLoad;
+  } else if (wait.kind == WaitOn::Kind::TensorStore) {
+    return kind == AsyncGroup::TensorStore;
   } else {
     return false;
   }
