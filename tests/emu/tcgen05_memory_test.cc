@@ -344,10 +344,9 @@ INSTANTIATE_TEST_SUITE_P(All, TmemCopies, testing::ValuesIn(copy_cases()),
 
 TEST(TmemCopy, ExpandsSixAndFourBits) {
   for (const uint32_t bits : {6u, 4u}) {
-    const std::string shape =
-        bits == 6 ? "128x256b.b8x16.b6x16_p32" : "128x256b.b8x16.b4x16_p64";
-    const Words words = run(copy_program(shape, kPlainTile, kWaitForCopy), {.threads = 128}, kSm100,
-                            128 * 8);
+    const std::string shape = bits == 6 ? "128x256b.b8x16.b6x16_p32" : "128x256b.b8x16.b4x16_p64";
+    const Words words =
+        run(copy_program(shape, kPlainTile, kWaitForCopy), {.threads = 128}, kSm100, 128 * 8);
     EXPECT_CLEAN(words);
     for (uint32_t i = 0; i < 128 * 8 * 4; ++i) {
       const uint32_t row = i / 32, unit = i / 16 % 2, element = i % 16;
@@ -366,8 +365,8 @@ TEST(TmemCopy, ExpandsSixAndFourBits) {
 TEST(TmemCopy, MustBeWaitedFor) {
   for_all_schedules(
       [](const MachineOptions& options) {
-        const Words words = run(copy_program("128x256b", kPlainTile, ""), {.threads = 128}, options,
-                                128 * 8);
+        const Words words =
+            run(copy_program("128x256b", kPlainTile, ""), {.threads = 128}, options, 128 * 8);
         EXPECT_TRUE(says(words, "tmem.in_flight", {"it reads", "tcgen05.cp"}));
       },
       100);
@@ -381,10 +380,11 @@ TEST(TmemShift, MovesRowsByOne) {
   std::string text = copy_program("128x256b", kPlainTile,
                                   "@%p2 tcgen05.shift.cta_group::1.down [%r41];\n" + kWaitForCopy);
   // It is not ordered behind a copy: commit and wait between.
-  text.replace(text.find("@%p2 tcgen05.shift"), 18,
-               "@%p2 tcgen05.commit.cta_group::1.mbarrier::arrive::one.shared::cluster.b64 [%r11];\n"
-               "FIRST:\nmbarrier.try_wait.parity.shared::cta.b64 %p3, [%r11], 0;\n@!%p3 bra FIRST;\n"
-               "bar.sync 0;\n@%p2 tcgen05.shift");
+  text.replace(
+      text.find("@%p2 tcgen05.shift"), 18,
+      "@%p2 tcgen05.commit.cta_group::1.mbarrier::arrive::one.shared::cluster.b64 [%r11];\n"
+      "FIRST:\nmbarrier.try_wait.parity.shared::cta.b64 %p3, [%r11], 0;\n@!%p3 bra FIRST;\n"
+      "bar.sync 0;\n@%p2 tcgen05.shift");
   const std::string wait = "mbarrier.try_wait.parity.shared::cta.b64 %p3, [%r11], 0;";
   text.replace(text.rfind(wait), wait.size(),
                "mbarrier.try_wait.parity.shared::cta.b64 %p3, [%r11], 1;");
@@ -404,7 +404,8 @@ TEST(TmemShift, MovesRowsByOne) {
 TEST(TmemCopy, OfAPairIsMadeInBoth) {
   std::string text = copy_program("128x256b", kPlainTile, kWaitForCopy);
   const auto replace_all = [&](const std::string& what, const std::string& by) {
-    for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size())) {
+    for (size_t at = text.find(what); at != std::string::npos;
+         at = text.find(what, at + by.size())) {
       text.replace(at, what.size(), by);
     }
   };
@@ -416,8 +417,8 @@ TEST(TmemCopy, OfAPairIsMadeInBoth) {
               "mov.u32 %r2, %cluster_ctarank;\nmad.lo.u32 %r13, %r2, 100000, %r1;\n"
               "add.u32 %r13, %r13, 1000;");
   replace_all("fence.proxy.async.shared::cta;\n  bar.sync 0;",
-              "fence.mbarrier_init.release.cluster;\nfence.proxy.async.shared::cta;\n" + kClusterSync +
-                  "setp.eq.and.u32 %p2, %r2, 0, %p2;\n");
+              "fence.mbarrier_init.release.cluster;\nfence.proxy.async.shared::cta;\n" +
+                  kClusterSync + "setp.eq.and.u32 %p2, %r2, 0, %p2;\n");
   replace_all("mul.wide.u32 %rd5, %r1, 32;",
               "mad.lo.u32 %r3, %r2, 128, %r1;\nmul.wide.u32 %rd5, %r3, 32;");
   text.insert(text.rfind("  bar.sync 0;"), kClusterSync);
