@@ -70,6 +70,13 @@ void Tcgen05MmaOp::describe(uint64_t descriptor, const char* which, uint32_t row
 
 bool Tcgen05MmaOp::is_within(const MatrixLayout& layout, uint32_t rows) const {
   const uint64_t end = warp->cta->shared.size();
+  if (!layout.mn_major && layout.start >= kReservedShared) {
+    // The last unit's line bounds all of them; the swizzle stays within lines.
+    const uint64_t last = uint64_t{layout.start} + 7 * layout.span +
+                          (rows - 1) / 8 * layout.stride +
+                          (layout.span == 16 ? layout.leading : 16);
+    if ((last | 127) < end) return true;
+  }
   const Tcgen05Units units = tcgen05_units(shape_, layout, rows);
   for (uint32_t i = 0; i < units.outer; ++i) {
     for (uint32_t j = 0; j < units.inner; ++j) {
