@@ -30,6 +30,9 @@ AsyncOp::AsyncOp(Warp& issuer, AsyncGroup group_kind)
     case AsyncGroup::Wgmma:
       group[0] = issuer.wgmma_groups;
       break;
+    case AsyncGroup::TensorLoad:
+    case AsyncGroup::TensorStore:
+      break;
   }
 }
 
@@ -71,6 +74,10 @@ bool is_awaited(AsyncGroup kind, LaneMask lanes, const std::array<uint32_t, kLan
     committed = &waiter.bulk_groups;
   } else if (wait.kind == WaitOn::Kind::Wgmma && kind == AsyncGroup::Wgmma) {
     return group_is_awaited(group[0], waiter.wgmma_groups, wait.id);
+  } else if (wait.kind == WaitOn::Kind::TensorLoad) {
+    return kind == AsyncGroup::TensorLoad;
+  } else if (wait.kind == WaitOn::Kind::TensorStore) {
+    return kind == AsyncGroup::TensorStore;
   } else {
     return false;
   }
@@ -115,16 +122,21 @@ void issue(std::unique_ptr<AsyncOp> op) {
   }
 }
 
-std::byte* note_source(AsyncOp& op, uint64_t address, int lane, uint32_t bytes,
-                       uint32_t alignment) {
+std::byte* note_source(AsyncOp& op, uint64_t address, int lane, uint32_t bytes, uint32_t alignment,
+                       bool peers) {
   Warp& warp = *op.warp;
-  std::byte* at = place_in_shared(warp, address, lane, bytes, Access::Read, alignment, false);
+  std::byte* at = place_in_shared(warp, address, lane, bytes, Access::Read, alignment, peers);
   if (at == nullptr) return nullptr;
-  if (std::popcount(op.lanes) > 1) warp.cta->cluster->shadow.issued_by_all(warp.agent);
-  report_conflict(
-      warp,
-      warp.cta->cluster->shadow.copy_reads(op.id, op.site, warp.cta->shadow_offset(at), bytes),
-      static_cast<uint32_t>(address & kOffsetMask), lane, Access::Read);
+  Cluster& cluster = *warp.cta->cluster;
+  if (std::popcount(op.lanes) > 1) cluster.shadow.issued_by_all(warp.agent);
+  const Conflict conflict =
+      cluster.shadow.copy_reads(op.id, op.site, cta_of(cluster, address)->shadow_offset(at), bytes);
+  // tcgen05 (which alone reads a peer's memory) may take what nobody has written: widely used kernels multiply more rows than
+  // they have, and do not read what that makes.
+  if (!peers || conflict.kind != Conflict::Kind::Unwritten) {
+    report_conflict(warp, conflict, static_cast<uint32_t>(address & kOffsetMask), lane,
+                    Access::Read);
+  }
   return at;
 }
 

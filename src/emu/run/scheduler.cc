@@ -104,6 +104,8 @@ bool ClusterRun::ready(Warp& warp, size_t at) {
     case WaitOn::Kind::CpAsync:
     case WaitOn::Kind::BulkGroup:
     case WaitOn::Kind::Wgmma:
+    case WaitOn::Kind::TensorLoad:
+    case WaitOn::Kind::TensorStore:
       return groups_are_done(warp, split.mask, split.wait);
     case WaitOn::Kind::Mbarrier: {
       const BarrierRecord& record = cluster_.mbarriers.records()[split.wait.id];
@@ -113,6 +115,8 @@ bool ClusterRun::ready(Warp& warp, size_t at) {
       return cluster_.barrier.generation > split.wait.generation;
     case WaitOn::Kind::Registers:
       return warp.cta->free_registers >= split.wait.id;
+    case WaitOn::Kind::TensorMemory:
+      return Tmem::can_allocate(warp);
     case WaitOn::Kind::Poll:
       return *cluster_.progress != split.wait.generation;
     case WaitOn::Kind::Join:
