@@ -12,7 +12,6 @@
 #include "emu/machine/tensor_map.h"
 #include "jit/compiler.h"
 #include "jit/files.h"
-#include "sm90/gemm/roles.h"
 
 namespace fa4::emu::test {
 namespace {
@@ -33,29 +32,6 @@ fa4::TensorMap gemm_map(const fa4::test::GemmMatrix& matrix, uint64_t base, uint
   const std::string refusal = encode_tensor_map(map, reinterpret_cast<std::byte*>(&bytes));
   EXPECT_EQ(refusal, "");
   return bytes;
-}
-
-// What reports call the warps (roles.h) and the shared memory (storage.h).
-LaunchLabels gemm_labels(const fa4::Sm90GemmConfig& config) {
-  using namespace fa4::sm90::gemm;
-  LaunchLabels labels;
-  const auto name_warps = [&](const RoleRow& row, const char* name) {
-    labels.warps.push_back({row.first_warp, row.first_warp + row.num_warps - 1, name});
-  };
-  name_warps(kMma, "Mma");
-  name_warps(kLoad, "Load");
-  name_warps(kIdle, "Idle");
-  uint32_t offset = 0;
-  const auto name_next = [&](const char* name, uint32_t bytes, uint32_t count) {
-    labels.shared.push_back({name, offset, bytes, count});
-    offset += bytes * count;
-  };
-  name_next("a", kBlockM * kBlockK * 2, config.stages);
-  name_next("b", kBlockN * kBlockK * 2, config.stages);
-  name_next("c", kStoreRows * kStoreCols * 2, kMmaWarps * kStoreBuffers);
-  name_next("full", 8, config.stages);
-  name_next("empty", 8, config.stages);
-  return labels;
 }
 
 // A folder that goes with the test.
@@ -81,7 +57,8 @@ class GemmScratch {
 
 RunReport gemm_on_machine(const fa4::test::GemmKernel& kernel, const std::string& ptx,
                           fa4::test::GemmProblem& problem, uint32_t most_clusters,
-                          const MachineOptions& options) {
+                          MachineOptions options) {
+  options.arch = kernel.arch;
   std::fill(problem.c.bits.begin(), problem.c.bits.end(), fa4::test::GemmMatrix::kPoison);
   Machine machine(options);
   KernelLaunch launch;
@@ -94,14 +71,14 @@ RunReport gemm_on_machine(const fa4::test::GemmKernel& kernel, const std::string
   };
   const uint64_t a = base_of("a", problem.a, false), b = base_of("b", problem.b, false),
                  c = base_of("c", problem.c, true);
-  const GemmParams params = problem.params(kernel.config, gemm_map, a, b, c);
+  const GemmParams params = problem.params(kernel, gemm_map, a, b, c);
   launch.params.resize(sizeof(params));
   std::memcpy(launch.params.data(), &params, sizeof(params));
-  launch.grid = {problem.grid(kernel.config, most_clusters), 1, 1};
+  launch.grid = {problem.grid(kernel, most_clusters), 1, 1};
   launch.block = {kernel.spec.threads, 1, 1};
   launch.cluster = {kernel.spec.cluster, 1, 1};
   launch.dynamic_shared_bytes = kernel.spec.smem_bytes;
-  launch.labels = gemm_labels(kernel.config);
+  launch.labels = kernel.labels;
   return machine.launch(launch);
 }
 
@@ -129,7 +106,7 @@ std::string gemm_ptx_with(const fa4::test::GemmKernel& kernel,
   settings.verbosity = jit::Verbosity::Quiet;
   jit::Compiler compiler(settings);
   std::string ptx;
-  const Status status = compiler.ptx_of({kernel.spec, "sm_90a", ""}, &ptx);
+  const Status status = compiler.ptx_of({kernel.spec, kernel.target(), ""}, &ptx);
   EXPECT_TRUE(status.ok()) << status.message;
   return ptx;
 }
