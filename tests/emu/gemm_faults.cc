@@ -16,7 +16,7 @@ using fa4::test::GemmKernel;
 using fa4::test::GemmProblem;
 
 void expect_found(const GemmKernel& kernel, const GemmFault& fault, GemmProblem problem) {
-  const std::string ptx = gemm_ptx_with(kernel, fault.edits);
+  const std::string ptx = ptx_with(kernel.spec, kernel.target(), fault.edits);
   const std::string right_ptx = fa4::test::gemm_ptx(kernel);
   gemm_on_machine(kernel, right_ptx, problem, 1, {.numerics = Numerics::Fast});
   ASSERT_EQ(problem.mistake(), "");

@@ -88,8 +88,8 @@ std::string texts_of(const RunReport& report) {
   return texts;
 }
 
-std::string gemm_ptx_with(const fa4::test::GemmKernel& kernel,
-                          const std::vector<SourceEdit>& edits) {
+std::string ptx_with(const plan::KernelSpec& spec, const std::string& target,
+                     const std::vector<SourceEdit>& edits, const std::vector<SourceFile>& files) {
   const GemmScratch scratch;
   fs::copy("src/kernels", scratch.path(), fs::copy_options::recursive);
   for (const SourceEdit& edit : edits) {
@@ -101,12 +101,17 @@ std::string gemm_ptx_with(const fa4::test::GemmKernel& kernel,
     if (at == std::string::npos) continue;
     std::ofstream(path) << text.replace(at, edit.from.size(), edit.to);
   }
+  for (const SourceFile& file : files) {
+    const fs::path path = scratch.path() / file.file;
+    fs::create_directories(path.parent_path());
+    std::ofstream(path) << file.text;
+  }
   jit::Settings settings = jit::settings_from_environment();
   settings.kernel_dir = scratch.path().string();
   settings.verbosity = jit::Verbosity::Quiet;
   jit::Compiler compiler(settings);
   std::string ptx;
-  const Status status = compiler.ptx_of({kernel.spec, kernel.target(), ""}, &ptx);
+  const Status status = compiler.ptx_of({spec, target, ""}, &ptx);
   EXPECT_TRUE(status.ok()) << status.message;
   return ptx;
 }

@@ -23,8 +23,13 @@ struct SourceEdit {
   std::string file, from, to;
 };
 
-// The PTX of the kernel with these edits; nothing of it touches the repository.
-std::string gemm_ptx_with(const fa4::test::GemmKernel& kernel,
-                          const std::vector<SourceEdit>& edits);
+struct SourceFile {
+  std::string file, text;
+};
+
+// The PTX of a kernel with these edits and files; nothing of it touches the repository.
+std::string ptx_with(const plan::KernelSpec& spec, const std::string& target,
+                     const std::vector<SourceEdit>& edits,
+                     const std::vector<SourceFile>& files = {});
 
 }  // namespace fa4::emu::test

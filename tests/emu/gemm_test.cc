@@ -76,5 +76,20 @@ TEST(Sm90Gemm, FastSumsAreWithinTheBound) {
   expect_fast_within_bound(fa4::test::sm90_gemm_kernels()[1]);
 }
 
+TEST(Sm100Gemm, IsRightForEveryClusterAndShape) {
+  FA4_NEEDS_GEMM_COMPILER();
+  expect_right_for_every_shape(fa4::test::sm100_gemm_kernels());
+}
+
+TEST(Sm100Gemm, HasTheSameBitsInEveryOrderOfEvents) {
+  FA4_NEEDS_GEMM_COMPILER();
+  expect_same_bits_in_every_order(fa4::test::sm100_gemm_kernels());
+}
+
+TEST(Sm100Gemm, FastSumsAreWithinTheBound) {
+  FA4_NEEDS_GEMM_COMPILER();
+  expect_fast_within_bound(fa4::test::sm100_gemm_kernels()[3]);
+}
+
 }  // namespace
 }  // namespace fa4::emu::test

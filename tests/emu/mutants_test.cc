@@ -178,6 +178,12 @@ TEST(Mutants, OfTheHopperGemmAreNoticed) {
   count_gemm(fa4::test::sm90_gemm_kernels()[1], {256, 512, 320, 5}, 8);
 }
 
+// A pair walks over three tiles, so that each half of TMEM and each slot of the ring is used again.
+TEST(Mutants, OfTheBlackwellGemmAreNoticed) {
+  FA4_NEEDS_GEMM_COMPILER();
+  count_gemm(fa4::test::sm100_gemm_kernels()[3], {256, 768, 192, 5}, 8);
+}
+
 TEST(Mutants, OfThePortableForwardAreNoticed) { count_portable(Pass::Forward, 1); }
 TEST(Mutants, OfThePortableBackwardAreNoticed) { count_portable(Pass::Backward, 2); }
 
