@@ -3,16 +3,20 @@
 // memory, their unfinished operations and their mbarriers. Without clusters, a cluster is one CTA.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "emu/machine/async.h"
 #include "emu/machine/cta.h"
 #include "emu/machine/mbarrier.h"
+#include "emu/machine/pending.h"
 #include "emu/machine/random.h"
 #include "emu/machine/shadow.h"
+#include "emu/machine/tensor_op.h"
 
 namespace fa4::emu {
 
@@ -27,10 +31,14 @@ struct ClusterBarrier {
 struct Cluster {
   std::vector<std::unique_ptr<Cta>> ctas;  // by rank
   uint32_t index = 0;                      // in the grid
+  std::array<uint32_t, 3> of_grid{};       // clusters in it
+  std::array<uint32_t, 3> extents{};       // its CTAs
+  PendingClusters* pending = nullptr;
   Shadow shadow;
-  uint32_t shared_bytes = 0;                         // of a CTA, in the shadow
-  std::vector<std::unique_ptr<AsyncOp>> operations;  // unfinished, oldest first
-  uint64_t num_operations = 0;                       // ever
+  uint32_t shared_bytes = 0;                              // of a CTA, in the shadow
+  std::vector<std::unique_ptr<AsyncOp>> operations;       // unfinished, oldest first
+  uint64_t num_operations = 0;                            // ever
+  std::unordered_map<uint32_t, TensorPipe> tensor_pipes;  // by agent * 32 + lane
   MbarrierLedger mbarriers;
   ClusterBarrier barrier;
   Random random{0};

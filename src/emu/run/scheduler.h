@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct LaunchState {
   Heap* heap = nullptr;
   LaunchSchedule* written = nullptr;   // takes what is chosen
   LaunchSchedule* followed = nullptr;  // says what is chosen
+  PendingClusters pending;
   std::atomic<uint64_t> instructions = 0;
   std::atomic<bool> stopped = false;
 };
@@ -92,9 +94,8 @@ class ClusterRun {
   std::vector<uint64_t> counts_;  // by form: what guards have kept from the stretches, negative
 };
 
-// All clusters of a launch, several at a time; adds the warp instructions by form to `counts`.
-void run_beside_one_another(LaunchState& state, uint32_t num_clusters,
-                            std::vector<uint64_t>* counts);
+// All clusters of a launch; the warp instructions by form.
+std::vector<uint64_t> run_clusters(LaunchState& state);
 
 [[noreturn]] void report_deadlock(LaunchState& state, const std::vector<const ClusterRun*>& runs);
 
