@@ -19,9 +19,7 @@ struct MoveCase {
   uint32_t count, lanes;
   uint32_t columns_per_count, registers_per_count;
   bool halves;
-  std::string name() const {
-    return shape + "_x" + std::to_string(count) + (halves ? "_16b" : "");
-  }
+  std::string name() const { return shape + "_x" + std::to_string(count) + (halves ? "_16b" : ""); }
 };
 void PrintTo(const MoveCase& one, std::ostream* stream) { *stream << one.name(); }
 
@@ -139,9 +137,8 @@ TEST_P(TmemMoves, LoadWhatTheManualDraws) {
       for_cells([&](uint32_t l, uint32_t c, Holder holder) {
         const uint32_t lane = 32 * warp + first + l, at = first_columns(holder.thread);
         const uint32_t expected =
-            GetParam().halves
-                ? (cell(lane, at + 2 * c) & 0xffff) | cell(lane, at + 2 * c + 1) << 16
-                : cell(lane, at + c);
+            GetParam().halves ? (cell(lane, at + 2 * c) & 0xffff) | cell(lane, at + 2 * c + 1) << 16
+                              : cell(lane, at + c);
         ASSERT_EQ(words.values[(32 * warp + holder.thread) * r + holder.reg], expected)
             << "lane " << lane << ", column " << c;
       });
@@ -175,9 +172,8 @@ BACK:
   setp.lt.u32 %p1, %r46, 512;
   @%p1 bra BACK;
 )";
-  const Words words =
-      run(program_of(0, fill() + values + store() + kWaitStores + back), {.threads = 128},
-          {.arch = 100, .policy = Policy::Torn}, 128 * 512);
+  const Words words = run(program_of(0, fill() + values + store() + kWaitStores + back),
+                          {.threads = 128}, {.arch = 100, .policy = Policy::Torn}, 128 * 512);
   EXPECT_CLEAN(words);
   std::vector<uint32_t> expected(128 * 512);
   for (uint32_t lane = 0; lane < 128; ++lane) {
@@ -238,7 +234,7 @@ TEST(TmemReduce, GivesTheExtremeOfAThreadsRegisters) {
 
 struct CopyCase {
   std::string shape;
-  uint32_t rows, words;                        // of the source; words of a row
+  uint32_t rows, words;                                  // of the source; words of a row
   std::vector<std::function<uint32_t(uint32_t)>> lanes;  // of a row
   std::string name() const {
     std::string text;

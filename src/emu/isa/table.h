@@ -84,6 +84,8 @@ std::span<const Form> wgmma_forms();           // wgmma
 std::span<const Form> tcgen05_memory_forms();  // tcgen05.alloc, wait, fence
 std::span<const Form> tcgen05_move_forms();    // tcgen05.ld, st
 std::span<const Form> tcgen05_copy_forms();    // tcgen05.cp, shift
+std::span<const Form> tcgen05_mma_forms();
+std::span<const Form> tcgen05_commit_forms();
 std::span<const Form> convert_small_forms();   // cvt of 6, 4 and 8 bits of sm_100, and .rs
 std::span<const Form> mixed_forms();           // add, sub, fma of f32 and 16 bits
 std::span<const Form> redux_float_forms();     // redux.f32

@@ -72,7 +72,8 @@ class TmemCopyOp final : public TensorOp {
  public:
   TmemCopyOp(Warp& issuer, int lane, const TmemCopyShape& shape, TmemExpansion expansion,
              std::vector<Cta*> ctas, uint32_t address, uint64_t descriptor)
-      : TensorOp(issuer, lane, shape.rows == 4 ? emu::TensorKind::NarrowCopy : emu::TensorKind::Copy, 0),
+      : TensorOp(issuer, lane,
+                 shape.rows == 4 ? emu::TensorKind::NarrowCopy : emu::TensorKind::Copy, 0),
         shape_(shape),
         expansion_(expansion),
         ctas_(std::move(ctas)),
