@@ -6,55 +6,18 @@
 
 #include <bit>
 #include <cmath>
-#include <cstddef>
 
 #include "jit/compiler.h"
-#include "sm90/gemm/roles.h"
-#include "sm90/gemm/storage.h"
 #include "support/random.h"
 
 namespace fa4::test {
 namespace {
 
-namespace gemm = sm90::gemm;
-
-template <Sm90GemmConfig config>
-GemmKernel gemm_kernel() {
-  using Storage = gemm::Storage<config>;
-  GemmKernel kernel{config,
-                    {},
-                    offsetof(Storage, full),
-                    offsetof(Storage, empty),
-                    offsetof(Storage, a),
-                    offsetof(Storage, b),
-                    offsetof(Storage, c)};
-  kernel.spec.entry = fmt::format("fa4_sm90_gemm_s{}_c{}x{}", config.stages, config.cluster_rows,
-                                  config.cluster_cols);
-  kernel.spec.header = "sm90/gemm/kernel.h";
-  kernel.spec.function = "fa4::sm90::gemm::kernel";
-  kernel.spec.config =
-      fmt::format("fa4::Sm90GemmConfig{{.stages = {}, .cluster_rows = {}, .cluster_cols = {}}}",
-                  config.stages, config.cluster_rows, config.cluster_cols);
-  kernel.spec.params = "fa4::GemmParams";
-  kernel.spec.threads = gemm::kNumThreads;
-  kernel.spec.smem_bytes = gemm::smem_bytes<config>();
-  kernel.spec.cluster = config.cluster();
-  return kernel;
-}
-
 float gemm_value(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
 
 }  // namespace
 
-const std::vector<GemmKernel>& gemm_kernels() {
-  static const std::vector<GemmKernel> kernels = {
-      gemm_kernel<Sm90GemmConfig{.stages = 4, .cluster_rows = 1, .cluster_cols = 1}>(),
-      gemm_kernel<Sm90GemmConfig{.stages = 4, .cluster_rows = 2, .cluster_cols = 1}>(),
-      gemm_kernel<Sm90GemmConfig{.stages = 3, .cluster_rows = 1, .cluster_cols = 2}>(),
-      gemm_kernel<Sm90GemmConfig{.stages = 2, .cluster_rows = 2, .cluster_cols = 2}>(),
-      gemm_kernel<Sm90GemmConfig{.stages = 3, .cluster_rows = 4, .cluster_cols = 1}>()};
-  return kernels;
-}
+std::string GemmKernel::target() const { return fmt::format("sm_{}a", arch); }
 
 bool has_gemm_compiler() {
   jit::NvrtcFile file;
@@ -63,7 +26,7 @@ bool has_gemm_compiler() {
 
 std::string gemm_ptx(const GemmKernel& kernel) {
   std::string ptx;
-  const Status status = jit::compiler().ptx_of({kernel.spec, "sm_90a", ""}, &ptx);
+  const Status status = jit::compiler().ptx_of({kernel.spec, kernel.target(), ""}, &ptx);
   EXPECT_TRUE(status.ok()) << status.message;
   return ptx;
 }
@@ -84,22 +47,22 @@ GemmProblem::GemmProblem(uint32_t m, uint32_t n, uint32_t k, uint64_t seed)
   b.randomize(seed + 1);
 }
 
-GemmParams GemmProblem::params(const Sm90GemmConfig& config, const Encode& encode, uint64_t a_base,
+GemmParams GemmProblem::params(const GemmKernel& kernel, const Encode& encode, uint64_t a_base,
                                uint64_t b_base, uint64_t c_base) const {
   GemmParams params{};
-  params.a_map = encode(a, a_base, gemm::kBlockM / config.cluster_cols);
-  params.b_map = encode(b, b_base, gemm::kBlockN / config.cluster_rows);
-  params.c_map = encode(c, c_base, gemm::kStoreRows);
+  params.a_map = encode(a, a_base, kernel.a_box_rows);
+  params.b_map = encode(b, b_base, kernel.b_box_rows);
+  params.c_map = encode(c, c_base, kernel.c_box_rows);
   params.m = m;
   params.n = n;
   params.k = k;
   return params;
 }
 
-uint32_t GemmProblem::grid(const Sm90GemmConfig& config, uint32_t most_clusters) const {
-  const uint32_t units = ceil_div(ceil_div(m, gemm::kBlockM), config.cluster_rows) *
-                         ceil_div(ceil_div(n, gemm::kBlockN), config.cluster_cols);
-  return std::min(units, most_clusters) * config.cluster();
+uint32_t GemmProblem::grid(const GemmKernel& kernel, uint32_t most_clusters) const {
+  const uint32_t units = ceil_div(ceil_div(m, kernel.tile_rows), kernel.cluster_rows) *
+                         ceil_div(ceil_div(n, kernel.tile_cols), kernel.cluster_cols);
+  return std::min(units, most_clusters) * kernel.spec.cluster;
 }
 
 std::string GemmProblem::mistake() const {

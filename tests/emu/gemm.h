@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Hopper GEMM of src/kernels/sm90/gemm as tests launch it: its kernels, operands surrounded by signalling NaN, what
-// the result must be. Shared with tests/gpu.
+// The GEMMs of src/kernels/sm90/gemm and sm100/gemm as tests launch them: the kernels, operands surrounded by signalling
+// NaN, what the result must be. Shared with tests/gpu.
 #pragma once
 
 #include <cstdint>
@@ -8,19 +8,28 @@
 #include <string>
 #include <vector>
 
-#include "abi/sm90_gemm.h"
+#include "abi/gemm.h"
+#include "emu/run/machine.h"
 #include "plan/launch.h"
 
 namespace fa4::test {
 
 struct GemmKernel {
-  Sm90GemmConfig config;
   plan::KernelSpec spec;
-  uint32_t full_offset, empty_offset, a_offset, b_offset, c_offset;  // in SMEM, for reports
+  uint32_t arch;                        // compute capability
+  uint32_t tile_rows, tile_cols;        // of C; each CTA of a cluster has a place among its tiles
+  uint32_t cluster_rows, cluster_cols;  // places
+  uint32_t a_box_rows, b_box_rows, c_box_rows;
+  emu::LaunchLabels
+      labels;  // what reports call the warps (roles.h) and the shared memory (storage.h)
+
+  std::string target() const;  // "sm_90a"
 };
 
 // Clusters of 1x1, 2x1, 1x2, 2x2 and 4x1 CTAs; 2 to 4 stages.
-const std::vector<GemmKernel>& gemm_kernels();
+const std::vector<GemmKernel>& sm90_gemm_kernels();
+// By one CTA: clusters of 1x1, 2x1 and 2x2; by pairs: 2x1, 2x2 and 4x1; 2 to 6 stages.
+const std::vector<GemmKernel>& sm100_gemm_kernels();
 
 bool has_gemm_compiler();  // NVRTC
 
@@ -51,10 +60,10 @@ struct GemmProblem {
   // Of the three maps, whose bases are where the caller has put a, b and c.
   using Encode =
       std::function<TensorMap(const GemmMatrix& matrix, uint64_t base, uint32_t box_rows)>;
-  GemmParams params(const Sm90GemmConfig& config, const Encode& encode, uint64_t a_base,
+  GemmParams params(const GemmKernel& kernel, const Encode& encode, uint64_t a_base,
                     uint64_t b_base, uint64_t c_base) const;
   // CTAs: a cluster for each unit of tiles, or at most `most_clusters`, which then walk over several.
-  uint32_t grid(const Sm90GemmConfig& config, uint32_t most_clusters) const;
+  uint32_t grid(const GemmKernel& kernel, uint32_t most_clusters) const;
 
   // What is wrong with c: "" or a sentence with the first bad element. Each element within half a bf16 step of the sum
   // in double and what truncating fp32 sums over K can add; columns from n to the next multiple of 8 zero (TMA stores

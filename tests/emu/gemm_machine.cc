@@ -11,7 +11,6 @@
 #include "emu/machine/tensor_map.h"
 #include "jit/compiler.h"
 #include "jit/files.h"
-#include "sm90/gemm/roles.h"
 #include "support/scratch.h"
 
 namespace fa4::emu::test {
@@ -33,34 +32,12 @@ fa4::TensorMap gemm_map(const fa4::test::GemmMatrix& matrix, uint64_t base, uint
   return bytes;
 }
 
-// What reports call the warps (roles.h) and the shared memory (storage.h).
-LaunchLabels gemm_labels(const fa4::Sm90GemmConfig& config) {
-  using namespace fa4::sm90::gemm;
-  LaunchLabels labels;
-  const auto name_warps = [&](const RoleRow& row, const char* name) {
-    labels.warps.push_back({row.first_warp, row.first_warp + row.num_warps - 1, name});
-  };
-  name_warps(kMma, "Mma");
-  name_warps(kLoad, "Load");
-  name_warps(kIdle, "Idle");
-  uint32_t offset = 0;
-  const auto name_next = [&](const char* name, uint32_t bytes, uint32_t count) {
-    labels.shared.push_back({name, offset, bytes, count});
-    offset += bytes * count;
-  };
-  name_next("a", kBlockM * kBlockK * 2, config.stages);
-  name_next("b", kBlockN * kBlockK * 2, config.stages);
-  name_next("c", kStoreRows * kStoreCols * 2, kMmaWarps * kStoreBuffers);
-  name_next("full", 8, config.stages);
-  name_next("empty", 8, config.stages);
-  return labels;
-}
-
 }  // namespace
 
 RunReport gemm_on_machine(const fa4::test::GemmKernel& kernel, const std::string& ptx,
                           fa4::test::GemmProblem& problem, uint32_t most_clusters,
-                          const MachineOptions& options) {
+                          MachineOptions options) {
+  options.arch = kernel.arch;
   std::fill(problem.c.bits.begin(), problem.c.bits.end(), fa4::test::GemmMatrix::kPoison);
   Machine machine(options);
   KernelLaunch launch;
@@ -73,14 +50,14 @@ RunReport gemm_on_machine(const fa4::test::GemmKernel& kernel, const std::string
   };
   const uint64_t a = base_of("a", problem.a, false), b = base_of("b", problem.b, false),
                  c = base_of("c", problem.c, true);
-  const GemmParams params = problem.params(kernel.config, gemm_map, a, b, c);
+  const GemmParams params = problem.params(kernel, gemm_map, a, b, c);
   launch.params.resize(sizeof(params));
   std::memcpy(launch.params.data(), &params, sizeof(params));
-  launch.grid = {problem.grid(kernel.config, most_clusters), 1, 1};
+  launch.grid = {problem.grid(kernel, most_clusters), 1, 1};
   launch.block = {kernel.spec.threads, 1, 1};
   launch.cluster = {kernel.spec.cluster, 1, 1};
   launch.dynamic_shared_bytes = kernel.spec.smem_bytes;
-  launch.labels = gemm_labels(kernel.config);
+  launch.labels = kernel.labels;
   return machine.launch(launch);
 }
 
@@ -90,8 +67,8 @@ std::string texts_of(const RunReport& report) {
   return texts;
 }
 
-std::string gemm_ptx_with(const fa4::test::GemmKernel& kernel,
-                          const std::vector<SourceEdit>& edits) {
+std::string ptx_with(const plan::KernelSpec& spec, const std::string& target,
+                     const std::vector<SourceEdit>& edits, const std::vector<SourceFile>& files) {
   const fa4::test::Scratch scratch;
   std::filesystem::copy("src/kernels", scratch.path(), std::filesystem::copy_options::recursive);
   for (const SourceEdit& edit : edits) {
@@ -103,12 +80,17 @@ std::string gemm_ptx_with(const fa4::test::GemmKernel& kernel,
     if (at == std::string::npos) continue;
     std::ofstream(path) << text.replace(at, edit.from.size(), edit.to);
   }
+  for (const SourceFile& file : files) {
+    const std::filesystem::path path = scratch / file.file;
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path) << file.text;
+  }
   jit::Settings settings = jit::settings_from_environment();
   settings.kernel_dir = scratch.path();
   settings.verbosity = jit::Verbosity::Quiet;
   jit::Compiler compiler(settings);
   std::string ptx;
-  const Status status = compiler.ptx_of({kernel.spec, "sm_90a", ""}, &ptx);
+  const Status status = compiler.ptx_of({spec, target, ""}, &ptx);
   EXPECT_TRUE(status.ok()) << status.message;
   return ptx;
 }

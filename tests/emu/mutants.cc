@@ -100,6 +100,11 @@ bool is_synchronising(const MutantLine& line) {
                                                    "bar.warp.sync",
                                                    "bar.arrive",
                                                    "barrier.cluster",
+                                                   "tcgen05.wait",
+                                                   "tcgen05.commit",
+                                                   "tcgen05.fence",
+                                                   "tcgen05.relinquish",
+                                                   "tcgen05.dealloc",
                                                    "fence.",
                                                    "membar",
                                                    "mbarrier.init",
@@ -152,6 +157,9 @@ std::vector<Mutant> mutants_of(const std::string& ptx) {
       add("no wait", fmt::format("setp.eq.u32 {}, 0, 0;", line.operands[0]));
       add("the other parity", computed(line, 2, "xor", 1));
       add("another barrier", line.with(1, next_barrier(line.operands[1])));
+    }
+    if (line.is("tcgen05.commit") && count >= 1) {
+      add("another barrier", line.with(0, next_barrier(line.operands[0])));
     }
     if (line.says("mbarrier::complete_tx") && count >= 3) {
       add("another barrier", line.with(2, next_barrier(line.operands[2])));

@@ -158,11 +158,8 @@ void count_portable(Pass pass, size_t usual_step) {
   expect_noticed(total);
 }
 
-// Two CTAs that share B walk over two tiles each, and the ring over its slots two and a half times.
-TEST(Mutants, OfTheHopperGemmAreNoticed) {
-  FA4_NEEDS_GEMM_COMPILER();
-  const fa4::test::GemmKernel& kernel = fa4::test::gemm_kernels()[1];
-  fa4::test::GemmProblem problem(256, 512, 320, 5);
+void count_gemm(const fa4::test::GemmKernel& kernel, fa4::test::GemmProblem problem,
+                size_t usual_step) {
   const auto run = [&](const std::string& text, const MachineOptions& options) {
     RunReport report = gemm_on_machine(kernel, text, problem, 1, options);
     const auto* bytes = reinterpret_cast<const std::byte*>(problem.c.bits.data());
@@ -171,7 +168,20 @@ TEST(Mutants, OfTheHopperGemmAreNoticed) {
                                report.warp_instructions,
                                {bytes, bytes + problem.c.bytes()}};
   };
-  expect_noticed(count_mutants(kernel.spec.entry, fa4::test::gemm_ptx(kernel), 90, run, 8));
+  expect_noticed(
+      count_mutants(kernel.spec.entry, fa4::test::gemm_ptx(kernel), kernel.arch, run, usual_step));
+}
+
+// Two CTAs that share B walk over two tiles each, and the ring over its slots two and a half times.
+TEST(Mutants, OfTheHopperGemmAreNoticed) {
+  FA4_NEEDS_GEMM_COMPILER();
+  count_gemm(fa4::test::sm90_gemm_kernels()[1], {256, 512, 320, 5}, 8);
+}
+
+// A pair walks over three tiles, so that each half of TMEM and each slot of the ring is used again.
+TEST(Mutants, OfTheBlackwellGemmAreNoticed) {
+  FA4_NEEDS_GEMM_COMPILER();
+  count_gemm(fa4::test::sm100_gemm_kernels()[3], {256, 768, 192, 5}, 8);
 }
 
 TEST(Mutants, OfThePortableForwardAreNoticed) { count_portable(Pass::Forward, 1); }

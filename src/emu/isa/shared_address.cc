@@ -9,7 +9,8 @@ namespace fa4::emu::isa {
 
 std::optional<uint32_t> shared_address(Warp& warp, const Place& place, int lane) {
   uint64_t address = place.of(warp, lane);
-  if (place.space == Space::Generic) {
+  // Where a 32-bit address is due, the generic form of one in 64 bits does as well: GPUs look at the lower half.
+  if (place.space == Space::Generic || address >> 56 == kSharedWindow >> 56) {
     if (address >> 56 != kSharedWindow >> 56) {
       report(warp, Level::Error, "smem.not_shared",
              fmt::format("out of bounds: lane {} names {:#x}, a generic address that is not in "

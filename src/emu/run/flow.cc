@@ -38,7 +38,8 @@ FlowGraph graph_of(const std::vector<FlowStep>& steps) {
     for (const uint32_t target : step.more_targets) {
       link(target == count ? end : graph.block_at[target]);
     }
-    if (step.ends) link(end);
+    // Nobody runs after a trap, and so it parts no paths: what it guards may still meet before the end.
+    if (step.ends && !step.stops) link(end);
     if (step.falls_through) link(last + 1 == count ? end : from + 1);
   }
   return graph;

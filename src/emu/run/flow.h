@@ -11,6 +11,7 @@ namespace fa4::emu {
 struct FlowStep {
   bool falls_through = true;                // may go on behind it
   bool ends = false;                        // may leave the kernel
+  bool stops = false;                       // and all others with it: a trap
   int64_t target = -1;                      // of a branch
   std::vector<uint32_t> more_targets = {};  // of one by an index
 };

@@ -118,10 +118,11 @@ FlowStep flow_of(const ptx::Instruction& text, const Scopes& scopes, uint32_t sc
     step.falls_through = guarded;
   } else if (const std::optional<CallText> call = call_text(text);
              call && call->target->name == "__assertfail") {
-    step.ends = true;
+    step.ends = step.stops = true;
     step.falls_through = guarded;
   } else if (text.opcode == "exit" || text.opcode == "ret" || text.opcode == "trap") {
     step.ends = true;
+    step.stops = text.opcode == "trap";
     step.falls_through = guarded;
   }
   return step;

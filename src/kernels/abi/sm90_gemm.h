@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What host and device agree on for C[M,N] = A[M,K] * B[N,K]^T on Hopper: the value that is compiled, and the values
-// that are launched.
+// What host and device agree on for the Hopper GEMM: the value that is compiled. gemm.h has what is launched.
 #pragma once
 
-#include "base/types.h"
+#include "abi/gemm.h"
 
 namespace fa4 {
 
@@ -16,15 +15,6 @@ struct Sm90GemmConfig {
   constexpr u32 cluster() const { return cluster_rows * cluster_cols; }
 };
 
-// All three maps: bf16, 128-byte swizzle, boxes 64 columns wide, zeros out of bounds.
-struct GemmParams {
-  TensorMap a_map;  // [M, K], box rows: kBlockM / cluster_cols
-  TensorMap b_map;  // [N, K], box rows: kBlockN / cluster_rows
-  TensorMap c_map;  // [M, N], box rows: kStoreRows
-  u32 m, n, k;
-};
-
 static_assert(sizeof(Sm90GemmConfig) == 12);
-static_assert(sizeof(GemmParams) == 448);
 
 }  // namespace fa4

@@ -47,34 +47,61 @@ class ProducerRing {
   // The barrier that the slot's bytes are to be counted on.
   FA4_DEVICE u32 full(u32 slot) const { return full_ + slot * sizeof(Mbarrier); }
 
+  // All slots, once their readers have released them: nobody will arrive at `empty` any more.
+  FA4_DEVICE void drain() {
+    for (u32 i = 0; i < kStages; ++i) acquire();
+  }
+
  private:
   RingCursor<kStages> cursor_{1};
   u32 full_, empty_;
 };
 
-// A consumer is a warpgroup: a wgmma ends for its four warps as one, so one thread speaks for all, to each CTA that may
-// write the slot.
+// What consumers have in common: their first lap waits.
 template <u32 kStages>
-class ConsumerRing {
+class FullSlots {
  public:
-  // A thread that `signals` tells CTA `cta` of the cluster.
-  FA4_DEVICE ConsumerRing(const Mbarrier* full, const Mbarrier* empty, bool signals, u32 cta)
-      : full_(ptx::smem_address(full)),
-        signals_(signals),
-        empty_(ptx::mapa(ptx::smem_address(empty), signals ? cta : 0)) {}
+  FA4_DEVICE explicit FullSlots(const Mbarrier* full) : full_(ptx::smem_address(full)) {}
 
   // The next slot, once its data is in SMEM.
   FA4_DEVICE u32 acquire() { return cursor_.wait_and_step(full_); }
 
-  // Gives the slot back; every wgmma that reads it must have been waited for.
+ private:
+  RingCursor<kStages> cursor_{0};
+  u32 full_;
+};
+
+// A consumer that reads by its own instructions: one thread speaks for its warp, or for a warpgroup whose wgmma ends as
+// one, to each CTA that may write the slot.
+template <u32 kStages>
+class ConsumerRing : public FullSlots<kStages> {
+ public:
+  // A thread that `signals` tells CTA `cta` of the cluster.
+  FA4_DEVICE ConsumerRing(const Mbarrier* full, const Mbarrier* empty, bool signals, u32 cta)
+      : FullSlots<kStages>(full),
+        signals_(signals),
+        empty_(ptx::mapa(ptx::smem_address(empty), signals ? cta : 0)) {}
+
+  // Gives the slot back; every read of it must be over.
   FA4_DEVICE void release(u32 slot) const {
     if (signals_) ptx::mbarrier_arrive_cluster(empty_ + slot * sizeof(Mbarrier));
   }
 
  private:
-  RingCursor<kStages> cursor_{0};
-  u32 full_;
   bool signals_;
+  u32 empty_;
+};
+
+// A consumer whose reads are tcgen05.mma of one lane, which gives the slot back by a commit at `empty`.
+template <u32 kStages>
+class MmaRing : public FullSlots<kStages> {
+ public:
+  FA4_DEVICE MmaRing(const Mbarrier* full, const Mbarrier* empty)
+      : FullSlots<kStages>(full), empty_(ptx::smem_address(empty)) {}
+
+  FA4_DEVICE u32 empty(u32 slot) const { return empty_ + slot * sizeof(Mbarrier); }
+
+ private:
   u32 empty_;
 };
 

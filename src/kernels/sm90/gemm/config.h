@@ -3,6 +3,7 @@
 #pragma once
 
 #include "abi/sm90_gemm.h"
+#include "tile/cluster_place.h"
 
 namespace fa4::sm90::gemm {
 
@@ -25,24 +26,7 @@ constexpr u32 kMmaWarps = 4 * kMmaWarpgroups;
 // With 66 clusters in flight that is about 2048 columns of B as well.
 constexpr u32 kBandRows = 8;
 
-// A CTA's place in its cluster: ranks go down a column of tiles, then to the next one.
 template <Sm90GemmConfig config>
-struct Place {
-  u32 row, col;
-  constexpr explicit Place(u32 rank)
-      : row(rank % config.cluster_rows), col(rank / config.cluster_rows) {}
-  // Whoever needs the same A tile, and the same B tile.
-  constexpr bool shares_with(u32 rank) const {
-    return row == rank % config.cluster_rows || col == rank / config.cluster_rows;
-  }
-  constexpr u16 row_mask() const {
-    u32 mask = 0;
-    for (u32 peer = 0; peer < config.cluster_cols; ++peer) mask |= 1u << peer * config.cluster_rows;
-    return static_cast<u16>(mask << row);
-  }
-  constexpr u16 col_mask() const {
-    return static_cast<u16>(((1u << config.cluster_rows) - 1) << col * config.cluster_rows);
-  }
-};
+using Place = ClusterPlace<config.cluster_rows, config.cluster_cols>;
 
 }  // namespace fa4::sm90::gemm

@@ -27,14 +27,14 @@ FA4_DEVICE void load_slot(const GemmParams& p, Storage<config>& smem, u32 slot, 
                           TileIndex tile, u32 k) {
   constexpr u32 kARows = kBlockM / config.cluster_cols, kBRows = kBlockN / config.cluster_rows;
   const Place<config> place(ptx::cluster_ctarank());
-  const u32 a_share = place.col * kARows, b_share = place.row * kBRows;
+  const u32 a_share = place.a_share() * kARows, b_share = place.b_share() * kBRows;
 
   // Always a whole slot: TMA counts the bytes of a box also where it lies out of bounds.
   ptx::mbarrier_arrive_expect_tx(full, kSlotBytes);
   load_box<(config.cluster_cols > 1)>(ptx::smem_address(smem.a[slot] + a_share * kBlockK), p.a_map,
-                                      k, tile.row * kBlockM + a_share, full, place.row_mask());
+                                      k, tile.row * kBlockM + a_share, full, place.a_mask());
   load_box<(config.cluster_rows > 1)>(ptx::smem_address(smem.b[slot] + b_share * kBlockK), p.b_map,
-                                      k, tile.col * kBlockN + b_share, full, place.col_mask());
+                                      k, tile.col * kBlockN + b_share, full, place.b_mask());
 }
 
 // One lane.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Hopper GEMM on a Hopper: right, and the bits of the PTX machine's exact sums.
+// The GEMMs on the GPUs they are for: right, and the bits of the PTX machine's exact sums.
 #include <dlfcn.h>
 
 #include "emu/gemm_machine.h"
@@ -56,20 +56,19 @@ class DeviceMatrix {
   void* data_ = nullptr;
 };
 
-TEST(Sm90GemmOnGpu, IsRightAndHasTheBitsOfTheMachine) {
-  FA4_NEEDS_GPU();
+void expect_right_with_the_bits_of_the_machine(const std::vector<GemmKernel>& kernels) {
   const device::Device* device = nullptr;
   ASSERT_TRUE(device::cuda_devices().find(0, &device).ok());
-  if (device->facts().compute_capability != 90) {
-    GTEST_SKIP() << "needs a Hopper (sm_90); this is " << device->description();
+  if (device->facts().compute_capability != static_cast<int>(kernels.front().arch)) {
+    GTEST_SKIP() << "needs " << kernels.front().target() << "; this is " << device->description();
   }
   FA4_NEEDS_GEMM_COMPILER();
   enter_primary_context(0);
   constexpr uint32_t kShapes[][3] = {{1, 1, 8},       {127, 255, 56},  {129, 257, 72},
                                      {300, 300, 304}, {390, 520, 328}, {511, 769, 1032}};
-  for (const GemmKernel& kernel : gemm_kernels()) {
+  for (const GemmKernel& kernel : kernels) {
     const jit::Compiled cubin =
-        jit::compiler().get({kernel.spec, "sm_90a", device->driver(), jit::CodeKind::Cubin});
+        jit::compiler().get({kernel.spec, kernel.target(), device->driver(), jit::CodeKind::Cubin});
     ASSERT_TRUE(cubin.status.ok()) << cubin.status.message;
     device::Kernel loaded;
     const Status status = device->load(cubin.image->code, kernel.spec, &loaded);
@@ -82,9 +81,9 @@ TEST(Sm90GemmOnGpu, IsRightAndHasTheBitsOfTheMachine) {
       GemmProblem problem(m, n, k, 7);
       const DeviceMatrix a(*device, problem.a), b(*device, problem.b), c(*device, problem.c);
       plan::Launch launch;
-      launch.grid = {problem.grid(kernel.config, 16), 1, 1};
+      launch.grid = {problem.grid(kernel, 16), 1, 1};
       launch.params =
-          plan::bytes_of(problem.params(kernel.config, driver_map, a.base(), b.base(), c.base()));
+          plan::bytes_of(problem.params(kernel, driver_map, a.base(), b.base(), c.base()));
       const device::Step step{&loaded, &launch};
       const Status launched = device->launch({&step, 1}, {}, nullptr);
       ASSERT_TRUE(launched.ok()) << launched.message;
@@ -92,12 +91,21 @@ TEST(Sm90GemmOnGpu, IsRightAndHasTheBitsOfTheMachine) {
       ASSERT_TRUE(ended.ok()) << ended.message;
       EXPECT_EQ(problem.mistake(), "");
       const std::vector<uint16_t> bits = problem.c.bits;
-      const emu::RunReport report =
-          emu::test::gemm_on_machine(kernel, ptx, problem, 16, {.arch = 90});
+      const emu::RunReport report = emu::test::gemm_on_machine(kernel, ptx, problem, 16, {});
       EXPECT_EQ(report.num_errors, 0u) << emu::test::texts_of(report);
       EXPECT_TRUE(problem.c.bits == bits) << "the machine's bits differ from the GPU's";
     }
   }
+}
+
+TEST(Sm90GemmOnGpu, IsRightAndHasTheBitsOfTheMachine) {
+  FA4_NEEDS_GPU();
+  expect_right_with_the_bits_of_the_machine(sm90_gemm_kernels());
+}
+
+TEST(Sm100GemmOnGpu, IsRightAndHasTheBitsOfTheMachine) {
+  FA4_NEEDS_GPU();
+  expect_right_with_the_bits_of_the_machine(sm100_gemm_kernels());
 }
 
 }  // namespace
