@@ -107,17 +107,10 @@ constexpr BarrierRow barrier_row(Barrier barrier, u32 slots) {
 
 // Byte offsets; sizes are of one tile or slot.
 struct Storage {
-  u32 q, out, ring, row_scale, row_max, claim, barriers;
+  u32 q, out, ring, row_scale, row_max, claim, tmem_address;
+  u32 barriers[kNumBarriers];
   u32 q_bytes, out_bytes, k_bytes, v_bytes, slot_bytes, slots;
   u32 bytes;
-
-  constexpr u32 barrier(Barrier which, u32 index = 0) const {
-    u32 at = barriers;
-    for (u32 b = 0; b < which; ++b) {
-      at += barrier_row(static_cast<Barrier>(b), slots).count * sizeof(Mbarrier);
-    }
-    return at + index * sizeof(Mbarrier);
-  }
 };
 
 constexpr u32 kRowValuesBytes = kCtaRows * 4;
@@ -138,9 +131,19 @@ constexpr Storage storage_of(const Sm100ForwardConfig& config) {
   s.row_scale = s.ring + ring_bytes;
   s.row_max = s.row_scale + kRowValuesBytes;
   s.claim = s.row_max + kRowValuesBytes;
-  s.barriers = s.claim + 16;
-  s.bytes = s.barrier(kNumBarriers);
+  s.tmem_address = s.claim + 16;
+  s.bytes = s.tmem_address + 16;
+  for (u32 b = 0; b < kNumBarriers; ++b) {
+    s.barriers[b] = s.bytes;
+    s.bytes += barrier_row(static_cast<Barrier>(b), s.slots).count * sizeof(Mbarrier);
+  }
   return s;
+}
+
+// Of tile `index` of O: over the Q tile of the same index, or beside.
+constexpr u32 out_offset(const Sm100ForwardConfig& config, u32 index) {
+  const Storage s = storage_of(config);
+  return s.out + index * (out_lies_over_q(config) ? s.q_bytes : s.out_bytes);
 }
 
 constexpr u32 smem_bytes(const Sm100ForwardConfig& config) { return storage_of(config).bytes; }
