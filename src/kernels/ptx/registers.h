@@ -31,4 +31,11 @@ FA4_DEVICE u32 opaque(u32 x) {
   return y;
 }
 
+// No instruction. After the wait for an asynchronous writer of registers: the compiler may not move a use above this line.
+template <u32 kCount>
+FA4_DEVICE void hold(float (&d)[kCount]) {
+#pragma unroll
+  for (u32 i = 0; i < kCount; ++i) asm volatile("" : "+f"(d[i])::"memory");
+}
+
 }  // namespace fa4::ptx
