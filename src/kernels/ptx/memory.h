@@ -14,6 +14,13 @@ FA4_DEVICE void ld_shared_v4(u32 (&r)[4], u32 smem) {
                : "memory");
 }
 
+// ld.shared.b32 value, [smem]; the address a multiple of 4.
+FA4_DEVICE u32 ld_shared(u32 smem) {
+  u32 value;
+  asm volatile("ld.shared.b32 %0, [%1];" : "=r"(value) : "r"(smem) : "memory");
+  return value;
+}
+
 // ld.shared.f32 value, [smem]; the address a multiple of 4.
 FA4_DEVICE float ld_shared_f32(u32 smem) {
   float value;

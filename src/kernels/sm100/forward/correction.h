@@ -25,7 +25,9 @@ template <Sm100ForwardConfig config>
 class Correction {
  public:
   using G = Geometry<config>;
-  static constexpr u32 kChunk = 16;  // columns of O at a time
+  // Columns of O at a time, while it is rescaled and while it is stored.
+  static constexpr u32 kWide = config.value_dim % 32 == 0 ? 32 : 16;
+  static constexpr u32 kChunk = 16;
 
   FA4_DEVICE Correction(const Sm100ForwardParams& p, const Smem<config>& smem, u32 warp_idx)
       : p_(p),
@@ -80,8 +82,8 @@ class Correction {
     if (__any_sync(0xffffffff, factor < 1)) {
       const ptx::F32x2 factors = ptx::pack_f32x2(factor, factor);
 #pragma unroll
-      for (u32 column = 0; column < config.value_dim; column += kChunk) {
-        float o[kChunk];
+      for (u32 column = 0; column < config.value_dim; column += kWide) {
+        float o[kWide];
         ptx::tcgen05_ld_32x32b(o, lanes(q, column));
         ptx::tcgen05_wait_ld();
         multiply(o, factors);
@@ -93,9 +95,10 @@ class Correction {
     arrive(kPReady, q);
   }
 
-  FA4_DEVICE static void multiply(float (&o)[kChunk], ptx::F32x2 factors) {
+  template <u32 kColumns>
+  FA4_DEVICE static void multiply(float (&o)[kColumns], ptx::F32x2 factors) {
 #pragma unroll
-    for (u32 i = 0; i < kChunk; i += 2) {
+    for (u32 i = 0; i < kColumns; i += 2) {
       ptx::unpack_f32x2(o[i], o[i + 1],
                         ptx::mul_rn_f32x2(ptx::pack_f32x2(o[i], o[i + 1]), factors));
     }

@@ -51,8 +51,7 @@ FA4_DEVICE void kernel(const Sm100ForwardParams& p) {
   } else {
     ptx::setmaxnreg_dec<kRegisters.others>();
     if (kMma.has(warp_idx)) {
-      if (ptx::elect_sync()) run_mma<config>(p, smem);
-      __syncwarp();
+      run_mma<config>(p, smem);
     } else if (kLoad.has(warp_idx)) {
       run_load<config>(p, smem);
     } else if (kStore.has(warp_idx)) {
