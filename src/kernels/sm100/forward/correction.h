@@ -26,7 +26,7 @@ class Correction {
  public:
   using G = Geometry<config>;
   // Columns of O at a time, while it is rescaled and while it is stored.
-  static constexpr u32 kWide = config.value_dim % 32 == 0 ? 32 : 16;
+  static constexpr u32 kWide = config.value_dim % 64 == 0 ? 64 : config.value_dim % 32 == 0 ? 32 : 16;
   static constexpr u32 kChunk = 16;
 
   FA4_DEVICE Correction(const Sm100ForwardParams& p, const Smem<config>& smem, u32 warp_idx)
@@ -46,12 +46,17 @@ class Correction {
     wait_for_row(1);
 
     // Steady state.
-    for (u32 block = 1; block < tile.num_blocks(); ++block) {
 #pragma unroll 1
+    for (u32 block = 1; block < tile.num_blocks(); ++block) {
+#pragma unroll
       for (u32 q = 0; q < kQueryTiles; ++q) {
         wait_for_row(q);
         rescale(q, ptx::ld_shared_f32(smem_.row_scale(q, row_)));
-        arrive(kScaleEmpty, 1 - q);
+        __syncwarp();
+        if (leader_) {
+          ptx::mbarrier_arrive(smem_.barrier(kPReady, q));
+          ptx::mbarrier_arrive(smem_.barrier(kScaleEmpty, 1 - q));
+        }
       }
     }
 
@@ -92,7 +97,6 @@ class Correction {
       ptx::tcgen05_wait_st();
       ptx::tcgen05_fence_before_thread_sync();
     }
-    arrive(kPReady, q);
   }
 
   template <u32 kColumns>
