@@ -13,6 +13,7 @@ struct Registers {
 
 constexpr Registers registers_of(const Sm100ForwardConfig& config) {
   if (config.scores == Scores::Capped) return {200, 64, 48};
+  if (config.head_dim > 128) return {192, 72, 56};
   return {192, 80, 48};
 }
 
