@@ -31,14 +31,14 @@ class MmaIssuer {
   FA4_DEVICE MmaIssuer(const S& smem, u32 tmem)
       : smem_(smem),
         tmem_(tmem),
+        q_start_(static_cast<u32>(tcgen05_descriptor_k_major(smem.q(0)))),
         k_start_(static_cast<u32>(tcgen05_descriptor_k_major(smem.k(0)))),
         v_start_(static_cast<u32>(tcgen05_descriptor_mn_major(smem.v(0), kBlockKeys))) {
+    if constexpr (kKeepsQ) {
 #pragma unroll
-    for (u32 q = 0; q < kQueryTiles; ++q) {
-      const u32 start = static_cast<u32>(tcgen05_descriptor_k_major(smem.q(q)));
+      for (u32 q = 0; q < kQueryTiles; ++q) {
 #pragma unroll
-      for (u32 step = 0; step < G::kHeadSteps; ++step) {
-        q_desc_[q][step] = descriptor(start + k_major_offset(step));
+        for (u32 step = 0; step < G::kHeadSteps; ++step) q_desc_[q][step] = make_q_desc(q, step);
       }
     }
   }
@@ -95,7 +95,7 @@ class MmaIssuer {
     if (ptx::elect_sync()) {
 #pragma unroll
       for (u32 step = 0; step < G::kHeadSteps; ++step) {
-        ptx::tcgen05_mma_f16_ss<1>(tmem_ + G::s_tmem(q), q_desc_[q][step],
+        ptx::tcgen05_mma_f16_ss<1>(tmem_ + G::s_tmem(q), q_desc(q, step),
                                    descriptor(k_start + k_major_offset(step)), G::kScoresMma,
                                    step > 0);
       }
@@ -126,6 +126,17 @@ class MmaIssuer {
     }
   }
 
+  // Q's descriptors never change and stay in uniform registers, where these hold so many.
+  static constexpr bool kKeepsQ = G::kHeadSteps <= 8;
+
+  FA4_DEVICE u64 q_desc(u32 q, u32 step) const {
+    if constexpr (kKeepsQ) return q_desc_[q][step];
+    return make_q_desc(q, step);
+  }
+  FA4_DEVICE u64 make_q_desc(u32 q, u32 step) const {
+    return descriptor(q_start_ + (q * S::kAt.q_bytes >> 4) + k_major_offset(step));
+  }
+
   // All tiles have the same upper half.
   FA4_DEVICE static u64 descriptor(u32 low) {
     return ptx::pack_b64(low, static_cast<u32>(tcgen05_descriptor_k_major(0) >> 32));
@@ -139,8 +150,8 @@ class MmaIssuer {
 
   S smem_;
   u32 tmem_;  // 0, but an address that is no constant stays in a uniform register
-  u64 q_desc_[kQueryTiles][G::kHeadSteps];  // kept: they never change
-  u32 k_start_, v_start_;                   // lower halves of descriptors of slot 0
+  u32 q_start_, k_start_, v_start_;  // lower halves of descriptors: Q tile 0, slot 0
+  u64 q_desc_[kQueryTiles][kKeepsQ ? G::kHeadSteps : 1];
   RingCursor<S::kAt.slots> cursor_{0};
   u32 q_phase_ = 0, p_phase_ = 0;
 };
