@@ -12,7 +12,6 @@
 #define FA4_EMU_TARGET tcgen05_baseline
 #define FA4_EMU_FMA(a, b, c) ((a) * (b) + (c))
 #include "emu/isa/tcgen05_simd.h"
-#include "emu/isa/tensor_parts.h"
 #undef FA4_EMU_FMA
 #undef FA4_EMU_TARGET
 
@@ -26,7 +25,6 @@
 #define FA4_EMU_TARGET tcgen05_avx2
 #define FA4_EMU_FMA(a, b, c) __builtin_ia32_vfmaddps256(a, b, c)
 #include "emu/isa/tcgen05_simd.h"
-#include "emu/isa/tensor_parts.h"
 #undef FA4_EMU_FMA
 #undef FA4_EMU_TARGET
 #if defined(__clang__)
