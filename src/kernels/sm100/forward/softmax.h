@@ -100,13 +100,8 @@ class Softmax {
     const ptx::F32x2 scales = ptx::pack_f32x2(scale_log2_, scale_log2_);
     const ptx::F32x2 offsets = ptx::pack_f32x2(offset, offset);
 #pragma unroll
-    for (u32 i = 0; i < kBlockKeys; i += 2) {
-      ptx::unpack_f32x2(s[i], s[i + 1],
-                        ptx::fma_rn_f32x2(ptx::pack_f32x2(s[i], s[i + 1]), scales, offsets));
-    }
-#pragma unroll
     for (u32 quarter = 0; quarter < 4; ++quarter) {
-      exponentiate(s, quarter);
+      exponentiate(s, quarter, scales, offsets);
       store_quarter(s, quarter);
       // Three quarters of P and, once Correction has said the same, O are Mma's; then all of S.
       if (quarter == 2) hand_over(kPReady);
@@ -216,10 +211,12 @@ class Softmax {
            column % share.period >= share.period - 4;
   }
 
-  FA4_DEVICE void exponentiate(float (&s)[kBlockKeys], u32 quarter) {
+  FA4_DEVICE void exponentiate(float (&s)[kBlockKeys], u32 quarter, ptx::F32x2 scales,
+                               ptx::F32x2 offsets) {
 #pragma unroll
     for (u32 column = 0; column < kQuarter; column += 2) {
       float &x = s[quarter * kQuarter + column], &y = s[quarter * kQuarter + column + 1];
+      ptx::unpack_f32x2(x, y, ptx::fma_rn_f32x2(ptx::pack_f32x2(x, y), scales, offsets));
       if (on_fma_units(quarter, column)) {
         exp2_fma(x, y);
       } else {
