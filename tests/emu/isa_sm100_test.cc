@@ -2,6 +2,7 @@
 // What sm_100 adds to arithmetic: pairs of f32, sums with 16-bit operands, small formats, rounding by chance, redux.f32.
 #include <algorithm>
 
+#include "emu/isa/formats.h"
 #include "emu/isa_fixture.h"
 #include "emu/isa_rounding.h"
 #include "emu/tmem_programs.h"
@@ -214,31 +215,11 @@ TEST(IsaSm100, ChanceRoundsByTheDistance) {
   EXPECT_EQ(count_away("cvt.rs.f16x2.f32 %r1, %f2, %f3, %r4", 0x1p-25f, 13), 1u << 12);
   for (const auto& [text, expected] :
        {std::pair("cvt.rs.f16x2.f32 %r1, %f2, %f3, %r4", 0x7c00u),
-        {"cvt.rs.satfinite.f16x2.f32 %r1, %f2, %f3, %r4", 0x7bffu}}) {
+        std::pair("cvt.rs.satfinite.f16x2.f32 %r1, %f2, %f3, %r4", 0x7bffu)}) {
     one.set("%f3", 0, bits_of_float(1e9f));
     one.run(text, 1);
     EXPECT_EQ(one.get("%r1", 0) & 0xffff, expected);
   }
-}
-
-TEST(IsaSm100, ReduxOfFloatsIsAsMinAndMax) {
-  OneWarp one(100);
-  for (int lane = 0; lane < kLanes; ++lane) {
-    one.set("%f2", lane, bits_of_float(static_cast<float>((lane * 7 + 3) % 32) - 20));
-  }
-  const auto result = [&](const char* text) {
-    one.run(text);
-    for (int lane = 1; lane < kLanes; ++lane) EXPECT_EQ(one.get("%f1", lane), one.get("%f1", 0));
-    return as_float(one.get("%f1", 5));
-  };
-  EXPECT_EQ(result("redux.sync.min.f32 %f1, %f2, 0xffffffff"), -20.0f);
-  EXPECT_EQ(result("redux.sync.max.f32 %f1, %f2, 0xffffffff"), 11.0f);
-  EXPECT_EQ(result("redux.sync.max.abs.f32 %f1, %f2, 0xffffffff"), 20.0f);
-  EXPECT_EQ(result("redux.sync.min.abs.f32 %f1, %f2, 0xffffffff"), 0.0f);
-  one.set("%f2", 9, kNan);
-  EXPECT_EQ(result("redux.sync.max.f32 %f1, %f2, 0xffffffff"), 11.0f);
-  one.run("redux.sync.max.NaN.f32 %f1, %f2, 0xffffffff");
-  EXPECT_EQ(one.get("%f1", 31), kNan);
 }
 
 }  // namespace
@@ -246,6 +227,33 @@ TEST(IsaSm100, ReduxOfFloatsIsAsMinAndMax) {
 
 namespace fa4::emu::test {
 namespace {
+
+// Lanes hold -20 to 11 in some order, one of them perhaps a NaN.
+TEST(MachineSm100, ReduxOfFloatsIsAsMinAndMax) {
+  const auto result = [](const std::string& operation, bool nan) {
+    const Words words = run(sm100_program(R"(
+  mad.lo.s32 %r2, %r1, 7, 3;
+  and.b32 %r2, %r2, 31;
+  sub.s32 %r2, %r2, 20;
+  cvt.rn.f32.s32 %f2, %r2;
+  setp.eq.u32 %p1, %r1, )" + std::string(nan ? "9" : "99") +
+                                          R"(;
+  @%p1 mov.b32 %f2, 0x7fc00001;
+  redux.sync.)" + operation + R"(.f32 %f1, %f2, 0xffffffff;
+  st.global.f32 [%rd2], %f1;
+)"),
+                            {.threads = 32}, kSm100, 32);
+    EXPECT_CLEAN(words);
+    EXPECT_EQ(std::count(words.values.begin(), words.values.end(), words.values[0]), 32);
+    return words.values[0];
+  };
+  EXPECT_EQ(std::bit_cast<float>(result("min", false)), -20.0f);
+  EXPECT_EQ(std::bit_cast<float>(result("max", false)), 11.0f);
+  EXPECT_EQ(std::bit_cast<float>(result("max.abs", false)), 20.0f);
+  EXPECT_EQ(std::bit_cast<float>(result("min.abs", false)), 0.0f);
+  EXPECT_EQ(std::bit_cast<float>(result("max", true)), 11.0f);
+  EXPECT_EQ(result("max.NaN", true), 0x7fffffffu);
+}
 
 // Pairs of e2m1 lie in registers of 8 bits, which four fill one of 32.
 TEST(MachineSm100, FourBitsInRegistersOfEight) {
@@ -269,7 +277,10 @@ TEST(MachineSm100, FourBitsInRegistersOfEight) {
 }
 
 TEST(MachineSm100, MovesOf256Bits) {
+  // From the first multiple of 32 bytes on.
   const std::string text = R"(
+  add.s64 %rd1, %rd1, 31;
+  and.b64 %rd1, %rd1, -32;
   mul.wide.u32 %rd4, %r1, 32;
   add.s64 %rd4, %rd4, %rd1;
   ld.global.v8.b32 {%r10, %r11, %r12, _, %r14, %r15, %r16, %r17}, [%rd4];
@@ -278,14 +289,16 @@ TEST(MachineSm100, MovesOf256Bits) {
   st.global.v4.b64 [%rd4+1024], {%rd13, %rd12, %rd11, %rd10};
   st.relaxed.cta.global.L1::no_allocate.v8.b32 [%rd4+2048], {%r17, %r16, %r15, %r14, %r14, %r12, %r11, %r10};
 )";
-  std::vector<uint32_t> values(768);
-  for (uint32_t i = 0; i < 768; ++i) values[i] = i;
+  std::vector<uint32_t> values(768 + 8);
+  for (uint32_t i = 0; i < values.size(); ++i) values[i] = i;
   const Words words = run(sm100_program(text), values, {.threads = 32}, kSm100);
   EXPECT_CLEAN(words);
+  const auto address = reinterpret_cast<uint64_t>(words.values.data());
+  const auto start = static_cast<uint32_t>((32 - address % 32) % 32 / 4);
   for (uint32_t i = 0; i < 256; ++i) {
-    EXPECT_EQ(words.values[256 + i], i / 8 * 8 + (3 - i % 8 / 2) * 2 + i % 2);
-    const uint32_t of = 7 - i % 8;
-    EXPECT_EQ(words.values[512 + i], i / 8 * 8 + (of == 3 ? 4 : of) + (of == 0 ? 5 : 0));
+    const uint32_t line = start + i / 8 * 8, of = 7 - i % 8;
+    ASSERT_EQ(words.values[start + 256 + i], line + (3 - i % 8 / 2) * 2 + i % 2);
+    ASSERT_EQ(words.values[start + 512 + i], line + (of == 3 ? 4 : of) + (of == 0 ? 5 : 0));
   }
   EXPECT_THROW(run(program(text), values, {.threads = 32}, {.arch = 90}), MachineError);
   std::string shared = sm100_program(text);

@@ -367,7 +367,7 @@ TEST(TmemCopy, MustBeWaitedFor) {
       [](const MachineOptions& options) {
         const Words words =
             run(copy_program("128x256b", kPlainTile, ""), {.threads = 128}, options, 128 * 8);
-        EXPECT_TRUE(says(words, "tmem.in_flight", {"it reads", "tcgen05.cp"}));
+        EXPECT_TRUE(says(words, "tmem.in_flight", {"tcgen05.cp", "tcgen05.ld"}));
       },
       100);
   std::string unfenced = copy_program("128x256b", kPlainTile, kWaitForCopy);

@@ -43,7 +43,7 @@ inline std::string mma_program(const MmaProgram& p) {
     load_mask +=
         "  ld.global.b32 %m" + std::to_string(i) + ", [%rd1+" + std::to_string(32 + 4 * i) + "];\n";
   }
-  return R"(.version 8.7
+  return R"(.version 9.0
 .target )" +
          p.arch + R"(
 .address_size 64

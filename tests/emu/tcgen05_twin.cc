@@ -252,7 +252,6 @@ std::vector<uint32_t> TwinMma::run(const std::vector<std::vector<uint8_t>>& shar
   for (uint32_t row = 0; row < m; ++row) {
     for (uint32_t column = 0; column < n; ++column) {
       const auto [cta, at_lane, at_column] = place_of_d(row, column);
-      if ((disabled[4 * cta + at_lane / 32] >> at_lane % 32 & 1) != 0) continue;
       for (uint32_t i = 0; i < terms; ++i) {
         if (column == 0 || tensor_a) {
           const uint32_t code = tensor_a ? tensor_code(cta, at_lane, i)
@@ -261,6 +260,7 @@ std::vector<uint32_t> TwinMma::run(const std::vector<std::vector<uint8_t>>& shar
         }
         factors[i][1] = of_b[column * terms + i];
       }
+      if ((disabled[4 * cta + at_lane / 32] >> at_lane % 32 & 1) != 0) continue;
       uint32_t& word = d[(cta * 128 + at_lane) * columns + at_column];
       TwinNumber c;
       if (accumulate) c = half ? twin_number(TwinType::F16, word & 0xffff) : twin_float(word);
