@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // 2^x by ex2.approx and by polynomials of degree 2 to 5 on the FMA units, before and after rounding to 16 bits.
-// Built and read by bench/exp2-study, which also finds the coefficients (exp2_coefficients.h).
+// Built and read by bench/exp2-study, which also finds the coefficients (FA4_EXP2_COEFFICIENTS, given with -include).
 //
 //   exp2_study [STRIDE]     every STRIDE-th fraction; 1, the default, takes all 2^23
 //
@@ -15,8 +15,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
-
-#include "exp2_coefficients.h"
 
 namespace {
 
