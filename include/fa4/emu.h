@@ -49,7 +49,7 @@ typedef struct fa4emu_report fa4emu_report;
 /* How a machine works. Initialise with fa4emu_options_init, then set what differs. */
 typedef struct fa4emu_options {
   size_t struct_size;
-  uint32_t arch; /* compute capability: 80, 86, 89, 90, 120 */
+  uint32_t arch; /* compute capability: 80, 86, 89, 90, 100, 103, 120 */
   uint32_t
       threads; /* of the host; 0: as many as there are processors. Results do not depend on it */
   const char*

@@ -10,13 +10,17 @@ namespace fa4::emurun {
 namespace {
 
 Device make_device(uint32_t arch) {
-  switch (arch) {  // A100, A10, L4's big sister (4090), H200, RTX PRO 6000
+  switch (arch) {  // A100, A10, L4's big sister (4090), H200, B200, B300, RTX PRO 6000
     case 80:
       return {"fa4 PTX machine (sm_80)", 80, 108, 2048, 32, 164 << 10, 163 << 10, 40 << 20};
     case 86:
       return {"fa4 PTX machine (sm_86)", 86, 72, 1536, 16, 100 << 10, 99 << 10, 6 << 20};
     case 89:
       return {"fa4 PTX machine (sm_89)", 89, 128, 1536, 24, 100 << 10, 99 << 10, 72 << 20};
+    case 100:
+      return {"fa4 PTX machine (sm_100)", 100, 148, 2048, 32, 228 << 10, 227 << 10, 126 << 20};
+    case 103:
+      return {"fa4 PTX machine (sm_103)", 103, 148, 2048, 32, 228 << 10, 227 << 10, 126 << 20};
     case 120:
       return {"fa4 PTX machine (sm_120)", 120, 188, 1536, 24, 100 << 10, 99 << 10, 128 << 20};
     default:
@@ -62,7 +66,7 @@ std::map<int, int> make_attributes() {
           {81, on.shared_per_multiprocessor},
           {82, 65536},  // registers of a multiprocessor
           {83, 1},      // managed memory
-          {87, on.arch == 80 || on.arch == 90 ? 2 : 64},
+          {87, on.arch == 80 || on.arch == 90 || on.arch == 100 ? 2 : 64},
           {89, 1},  // managed memory beside kernels
           {90, 1},
           {91, 1},

@@ -65,14 +65,15 @@ void load(Module& module) {
 // What a program without PTX for this machine is told.
 void say_without_ptx(const Module& module) {
   std::string contents;
+  const bool has_own_forms = settings().arch >= 90 && settings().arch < 110;
+  const char* const suffix = has_own_forms ? "a" : "";
   for (const auto& binary : module.image.binaries) {
     contents += (contents.empty() ? "" : "; ") + contents_of(binary);
   }
   say(fmt::format(
       "{} holds {}, and no PTX that sm_{} runs: build it with -gencode "
       "arch=compute_{}{},code=compute_{}{}, or name a PTX with --ptx",
-      module.name, contents, settings().arch, settings().arch, settings().arch == 90 ? "a" : "",
-      settings().arch, settings().arch == 90 ? "a" : ""));
+      module.name, contents, settings().arch, settings().arch, suffix, settings().arch, suffix));
 }
 
 std::optional<uint64_t> id_with_entry(Module& module, const std::string& name) {

@@ -234,7 +234,7 @@ const GpuBackend& backend() {
 std::span<const GpuBackend* const> emulated_backends() {
   static const std::vector<const GpuBackend*>& list = *[] {
     auto* made = new std::vector<const GpuBackend*>;
-    for (const char* arch : {"sm_80", "sm_86", "sm_89", "sm_90a", "sm_120"}) {
+    for (const char* arch : {"sm_80", "sm_86", "sm_89", "sm_90a", "sm_100a", "sm_103a", "sm_120"}) {
       made->push_back(
           new GpuBackend(families(), device::emulated_devices(*device::find_model(arch)),
                          &jit::compiler, fmt::format("emulated:{}", arch), Place::Kind::Host));

@@ -258,7 +258,7 @@ TEST(Info, ListsBackendsAndKernels) {
   EXPECT_EQ(info["version"], fa4_version());
   EXPECT_GE(info["threads"], 1);
   EXPECT_EQ(info["devices"][0]["name"], "cpu");
-  ASSERT_EQ(info["backends"].size(), 9u);
+  ASSERT_EQ(info["backends"].size(), 11u);
   EXPECT_EQ(info["backends"][4]["name"], "emulated:sm_80");
   EXPECT_EQ(info["backends"][4]["chosen_by"], "name only");
   EXPECT_NE(info["ptx_machine"].contains("path"), info["ptx_machine"].contains("reason"));

@@ -22,7 +22,7 @@ constexpr const char* kUsage =
   --policy P      in which order unordered things happen: eager (default), lazy, reverse, torn, random
   --seed N        of torn and random
   --numerics N    exact (default) or fast
-  --arch A        sm_80, sm_86, sm_89, sm_90a (default), sm_120
+  --arch A        sm_80, sm_86, sm_89, sm_90a (default), sm_100a, sm_103a, sm_120
   --ptx PATH      a PTX file, or a folder of them, for a program that brings none for this architecture
   --report FILE   the report of every launch is appended there
   --threads N     of the host; 0 (default): all
@@ -45,12 +45,15 @@ uint64_t number(const std::string& option, const std::string& word, uint64_t mos
 
 uint32_t arch_named(const std::string& word) {
   static constexpr std::pair<const char*, uint32_t> kArchs[] = {
-      {"sm_80", 80}, {"sm_86", 86}, {"sm_89", 89}, {"sm_90", 90}, {"sm_90a", 90}, {"sm_120", 120}};
+      {"sm_80", 80},   {"sm_86", 86},    {"sm_89", 89},   {"sm_90", 90},    {"sm_90a", 90},
+      {"sm_100", 100}, {"sm_100a", 100}, {"sm_103", 103}, {"sm_103a", 103}, {"sm_120", 120}};
   for (const auto& [name, value] : kArchs) {
     if (word == name) return value;
   }
   refuse(kExitUsage,
-         fmt::format("--arch is {}; it must be sm_80, sm_86, sm_89, sm_90a or sm_120", word));
+         fmt::format(
+             "--arch is {}; it must be sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_103a or sm_120",
+             word));
 }
 
 std::string existing(const std::string& option, const std::string& word) {

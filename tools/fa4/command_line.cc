@@ -14,7 +14,7 @@ void add_shared_options(CLI::App* app, SharedOptions* shared) {
   app->add_option(
          "--backend", shared->backend,
          "auto, gpu, cpu, reference (double precision), plain (the textbook algorithm, rounded) or "
-         "emulated:sm_80 (86, 89, 90a, 120: the GPU kernels on the PTX machine)")
+         "emulated:sm_80 (86, 89, 90a, 100a, 103a, 120: the GPU kernels on the PTX machine)")
       ->capture_default_str()
       ->group(group);
   app->add_option("--kernel", shared->kernel, "auto, or a name that fa4 info lists")
@@ -227,7 +227,8 @@ void add_emu(CLI::App* app, Action* action) {
   verb->add_option("--schedule-log", arguments->schedule_log,
                    "a file that takes what the policy chose");
   verb->add_option("--numerics", arguments->numerics, "exact or fast")->capture_default_str();
-  verb->add_option("--arch", arguments->arch, "sm_80, sm_86, sm_89, sm_90a or sm_120")
+  verb->add_option("--arch", arguments->arch,
+                   "sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_103a or sm_120")
       ->capture_default_str();
   verb->add_option("--threads", arguments->threads, "0: as many as there are processors");
   verb->add_option("--max-instructions", arguments->max_instructions,

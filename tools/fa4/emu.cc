@@ -23,11 +23,13 @@ void check_machine(const MachineLibrary& library, fa4emu_status status) {
 
 uint32_t parse_arch(const std::string& arch) {
   static constexpr std::pair<const char*, uint32_t> kArchs[] = {
-      {"sm_80", 80}, {"sm_86", 86}, {"sm_89", 89}, {"sm_90", 90}, {"sm_90a", 90}, {"sm_120", 120}};
+      {"sm_80", 80},   {"sm_86", 86},    {"sm_89", 89},   {"sm_90", 90},    {"sm_90a", 90},
+      {"sm_100", 100}, {"sm_100a", 100}, {"sm_103", 103}, {"sm_103a", 103}, {"sm_120", 120}};
   for (const auto& [name, number] : kArchs) {
     if (arch == name) return number;
   }
-  bad_input("--arch is {}; it must be sm_80, sm_86, sm_89, sm_90a or sm_120", printable(arch));
+  bad_input("--arch is {}; it must be sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_103a or sm_120",
+            printable(arch));
 }
 
 MachineLibrary::Machine make_machine(const MachineLibrary& library, const EmuArguments& arguments) {

@@ -18,12 +18,12 @@ struct fa4emu_machine {
 namespace fa4::emu::host {
 namespace {
 
-constexpr uint32_t kArchs[] = {80, 86, 89, 90, 120};
+constexpr uint32_t kArchs[] = {80, 86, 89, 90, 100, 103, 120};
 
 MachineOptions machine_options(const fa4emu_options& given) {
   MachineOptions options;
   if (std::find(std::begin(kArchs), std::end(kArchs), given.arch) == std::end(kArchs)) {
-    bad_argument("arch is {}; it must be 80, 86, 89, 90 or 120", given.arch);
+    bad_argument("arch is {}; it must be 80, 86, 89, 90, 100, 103 or 120", given.arch);
   }
   options.arch = given.arch;
   const std::string policy = given.policy == nullptr ? "eager" : given.policy;

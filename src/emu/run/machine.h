@@ -33,7 +33,7 @@ std::string policy_names();  // "eager, lazy, reverse, torn or random"
 enum class Numerics : uint8_t { Exact, Fast };
 
 struct MachineOptions {
-  uint32_t arch = 80;  // compute capability: 80, 86, 89, 90, 120
+  uint32_t arch = 80;  // compute capability: 80, 86, 89, 90, 100, 103, 120
   Policy policy = Policy::Eager;
   uint64_t seed = 0;
   Numerics numerics = Numerics::Exact;
