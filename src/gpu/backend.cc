@@ -10,6 +10,7 @@
 #include "device/models.h"
 #include "gpu/buffers.h"
 #include "gpu/families.h"
+#include "plan/roofline.h"
 
 namespace fa4::gpu {
 namespace {
@@ -98,13 +99,15 @@ Blueprint GpuBackend::prepare(const Problem& problem, Pass pass, std::string_vie
   // supports() has found the device, which does not go away.
   if (!facts_of(problem.place, &prepared->facts).ok()) return {};
   prepared->plan = prepared->family->prepare(problem, pass, prepared->facts);
-  Blueprint blueprint{.kernel = std::string(kernel),
-                      .tiles = prepared->plan.tiles,
-                      .grid = prepared->plan.grid,
-                      .threads = 0,
-                      .workspace_bytes = prepared->plan.workspace_bytes,
-                      .compiled = {},
-                      .details = {}};
+  Blueprint blueprint{
+      .kernel = std::string(kernel),
+      .tiles = prepared->plan.tiles,
+      .grid = prepared->plan.grid,
+      .threads = 0,
+      .workspace_bytes = prepared->plan.workspace_bytes,
+      .compiled = {},
+      .roofline = plan::roofline(problem, pass, prepared->facts, prepared->plan.fma_exponentials),
+      .details = {}};
   for (const plan::KernelSpec& spec : prepared->plan.kernels) {
     CompiledKernel& kernel_text = blueprint.compiled.emplace_back();
     kernel_text.entry = spec.entry;

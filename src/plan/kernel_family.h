@@ -23,8 +23,9 @@ struct FamilyPlan {
   std::vector<std::pair<std::string, int64_t>> tiles;  // for the reader: {"query_rows", 128}, …
   int64_t grid = 0;  // blocks of the main kernel, from the upper bounds when packed
   size_t workspace_bytes =
-      0;             // on the device, aligned to 256; it may hold anything before every run
-  std::any details;  // the family's own: what it decided and its launches need
+      0;  // on the device, aligned to 256; it may hold anything before every run
+  double fma_exponentials = 0;  // the share of them that is computed on the FMA units
+  std::any details;             // the family's own: what it decided and its launches need
 };
 
 class KernelFamily {
