@@ -43,12 +43,8 @@ using namespace fa4::emurun;  // NOLINT
 FA4_CUDA Status cudaLaunchKernel(const void* function, Extents grid, Extents block,
                                  void** arguments, size_t shared, void* stream) {
   return runtime_call(__func__, [&](const char* self) {
-    LaunchShape shape;
-    shape.grid = grid;
-    shape.block = block;
-    shape.dynamic_shared = shared;
-    shape.stream = stream;
-    launch_kernel(kernel_of(function, self), shape, arguments, nullptr, 0, self);
+    launch_kernel(kernel_of(function, self), LaunchShape{grid, block, {}, shared, stream},
+                  arguments, nullptr, 0, self);
   });
 }
 FA4_CUDA_ALSO(cudaLaunchKernel, cudaLaunchKernel_ptsz);

@@ -117,12 +117,8 @@ FA4_CUDA Status __cudaGetKernel(Kernel** kernel, const void* host) {
 FA4_CUDA Status __cudaLaunchKernel(Kernel* kernel, Extents grid, Extents block, void** arguments,
                                    size_t shared, void* stream) {
   return runtime_call("<<<...>>>", [&](const char* self) {
-    LaunchShape shape;
-    shape.grid = grid;
-    shape.block = block;
-    shape.dynamic_shared = shared;
-    shape.stream = stream;
-    launch_kernel(kernel_of(kernel, self), shape, arguments, nullptr, 0, self);
+    launch_kernel(kernel_of(kernel, self), LaunchShape{grid, block, {}, shared, stream}, arguments,
+                  nullptr, 0, self);
   });
 }
 FA4_CUDA_ALSO(__cudaLaunchKernel, __cudaLaunchKernel_ptsz);

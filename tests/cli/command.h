@@ -2,50 +2,33 @@
 // Runs the built command in a folder of the test's own.
 #pragma once
 
-#include <sys/wait.h>
-
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "fa4/safetensors.h"
 #include "gtest/gtest.h"
+#include "support/scratch.h"
 
 namespace fa4::cli {
 
-inline std::string read_text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+using test::Answer;
+using test::read_text;
 
 inline void write_text(const std::filesystem::path& path, const std::string& text) {
   std::ofstream(path, std::ios::binary) << text;
 }
 
-struct Answer {
-  int exit = -1;
-  std::string out, err;
-};
-
 class CommandTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fa4-test-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::string path(const std::string& name) const { return folder_ / name; }
   bool exists(const std::string& name) const { return std::filesystem::exists(folder_ / name); }
   // Everything in the folder but what fa4() writes.
   std::vector<std::string> files() const {
     std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
       const std::string name = entry.path().filename().string();
       if (name != "stdout" && name != "stderr") names.push_back(name);
     }
@@ -54,11 +37,7 @@ class CommandTest : public testing::Test {
 
   // Runs the command in the folder with these arguments.
   Answer fa4(const std::string& arguments) const {
-    const std::string line = "cd '" + folder_.string() + "' && '" FA4_COMMAND "' " + arguments +
-                             " > stdout 2> stderr < /dev/null";
-    const int status = std::system(line.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(folder_ / "stdout"),
-            read_text(folder_ / "stderr")};
+    return test::shell(folder_, "'" FA4_COMMAND "' " + arguments);
   }
 
   // One sentence on standard error that holds `words`, and the exit code.
@@ -76,7 +55,7 @@ class CommandTest : public testing::Test {
   }
 
  private:
-  std::filesystem::path folder_;
+  test::Scratch folder_;
 };
 
 }  // namespace fa4::cli

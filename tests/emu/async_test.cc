@@ -44,7 +44,7 @@ TEST(MachineAsync, CopiesArriveAtABarrier) {
           std::pair{"cp.async.mbarrier.arrive.shared.b64 [bar];\n"
                     "mbarrier.arrive.shared.b64 _, [bar];",
                     "32"}}) {
-      const Words words = run_cluster(copies(arrive, count), {.threads = 64}, options, 128);
+      const Words words = run(copies(arrive, count), {.threads = 64}, options, 128);
       EXPECT_CLEAN(words);
       for (uint32_t i = 32; i < 64; ++i) ASSERT_EQ(words.values[i], i) << i;
     }
@@ -53,17 +53,17 @@ TEST(MachineAsync, CopiesArriveAtABarrier) {
 
 TEST(MachineAsync, AnArrivalWithoutThemTellsNothing) {
   for_all_schedules([](const MachineOptions& options) {
-    const Words words = run_cluster(copies("mbarrier.arrive.shared.b64 _, [bar];", "32"),
-                                    {.threads = 64}, options, 128);
+    const Words words =
+        run(copies("mbarrier.arrive.shared.b64 _, [bar];", "32"), {.threads = 64}, options, 128);
     EXPECT_TRUE(words.reported("race.copy_pending")) << words.texts();
   });
 }
 
 TEST(MachineAsync, NoWaitIsReported) {
   for_all_schedules([](const MachineOptions& options) {
-    const Words words = run_cluster(copies("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [bar];",
-                                           "32", "setp.eq.u32 %p1, %r1, %r1;"),
-                                    {.threads = 64}, options, 128);
+    const Words words = run(copies("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [bar];", "32",
+                                   "setp.eq.u32 %p1, %r1, %r1;"),
+                            {.threads = 64}, options, 128);
     EXPECT_GT(words.report.num_errors, 0u);
   });
 }
@@ -104,7 +104,7 @@ TEST(MachineAsync, SpinsOnAFlagGoOnUnderEverySchedule) {
   };
   for_all_schedules([&](const MachineOptions& options) {
     for (const auto& [set, look] : ways) {
-      const Words words = run_cluster(flag(set, look), {.threads = 64}, options, 64);
+      const Words words = run(flag(set, look), {.threads = 64}, options, 64);
       EXPECT_CLEAN(words);
       EXPECT_EQ(words.values[5], 77u) << look;
     }
@@ -114,8 +114,8 @@ TEST(MachineAsync, SpinsOnAFlagGoOnUnderEverySchedule) {
 TEST(MachineAsync, AFlagThatOrdersNothingLeavesARace) {
   for (const char* set :
        {"st.relaxed.cta.shared.u32 [flag], 1;", "st.volatile.shared.u32 [flag], 1;"}) {
-    const Words words = run_cluster(flag(set, "ld.relaxed.cta.shared.u32 %r4, [flag];"),
-                                    {.threads = 64}, kSm90, 64);
+    const Words words =
+        run(flag(set, "ld.relaxed.cta.shared.u32 %r4, [flag];"), {.threads = 64}, kSm90, 64);
     EXPECT_TRUE(words.reported("race.write_vs_read")) << words.texts();
   }
 }
@@ -123,13 +123,13 @@ TEST(MachineAsync, AFlagThatOrdersNothingLeavesARace) {
 TEST(MachineAsync, AFlagThatNobodySetsIsADeadlock) {
   for_all_schedules([](const MachineOptions& options) {
     const Words words =
-        run_cluster(flag("", "ld.volatile.shared.u32 %r4, [flag];"), {.threads = 64}, options, 64);
+        run(flag("", "ld.volatile.shared.u32 %r4, [flag];"), {.threads = 64}, options, 64);
     EXPECT_TRUE(says(words, "deadlock", {"nobody changes", "warp 0"}));
   });
 }
 
 TEST(MachineAsync, LoopsThatGiveUpAreLetDoSo) {
-  const Words words = run_cluster(sm90_program(R"(
+  const Words words = run(sm90_program(R"(
   mov.u32 %r3, 0;
 LOOK:
   ld.volatile.global.u32 %r4, [%rd1];
@@ -138,7 +138,7 @@ LOOK:
   @%p1 bra LOOK;
   st.global.u32 [%rd2+4], %r3;
 )"),
-                                  {}, kSm90, 33);
+                          {}, kSm90, 33);
   EXPECT_CLEAN(words);
   EXPECT_EQ(words.values[1], 3000u);
 }
@@ -168,8 +168,7 @@ TEST(MachineAsync, CtasWaitForOneAnother) {
   for_all_schedules([](const MachineOptions& options) {
     for (const char* look :
          {"ld.acquire.gpu.global.u32 %r4, [%rd1];", "atom.global.add.u32 %r4, [%rd1], 0;"}) {
-      const Words words =
-          run_cluster(grid_barrier(look), {.threads = 64, .blocks = 9}, options, 10);
+      const Words words = run(grid_barrier(look), {.threads = 64, .blocks = 9}, options, 10);
       EXPECT_CLEAN(words);
       for (const uint32_t value : words.values) EXPECT_EQ(value, 9u);
     }
@@ -190,7 +189,7 @@ LOCK:
   atom.release.gpu.global.exch.b32 %r4, [%rd1], 0;
 )");
   for_all_schedules([&](const MachineOptions& options) {
-    const Words words = run_cluster(text, {.threads = 32, .blocks = 12}, options, 2);
+    const Words words = run(text, {.threads = 32, .blocks = 12}, options, 2);
     EXPECT_CLEAN(words);
     EXPECT_EQ(words.values[1], 12u);
   });

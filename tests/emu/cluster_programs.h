@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small programs for sm_90: as in programs.h, launched in clusters.
+// Small programs for sm_90, for clusters too: as in programs.h.
 #pragma once
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <string>
-#include <vector>
 
 #include "emu/programs.h"
 
@@ -19,36 +17,6 @@ inline std::string sm90_program(const std::string& body, const std::string& outs
 }
 
 inline const MachineOptions kSm90{.arch = 90};
-
-struct LaunchShape {
-  uint32_t threads = 32;
-  uint32_t blocks = 1;
-  uint32_t cluster = 1;
-  uint32_t dynamic_shared_bytes = 0;
-  LaunchLabels labels = {};
-};
-
-inline Words run_cluster(const std::string& text, const LaunchShape& shape,
-                         const MachineOptions& options, size_t num_words) {
-  Machine machine(options);
-  const ModuleId module = machine.load(text);
-  Words words;
-  words.values.assign(num_words, 0);
-  const auto address = reinterpret_cast<uint64_t>(words.values.data());
-  machine.memory().add({"words", address, words.values.size() * 4, true});
-  KernelLaunch launch;
-  launch.module = module;
-  launch.entry = "kernel";
-  launch.grid = {shape.blocks, 1, 1};
-  launch.block = {shape.threads, 1, 1};
-  launch.cluster = {shape.cluster, 1, 1};
-  launch.dynamic_shared_bytes = shape.dynamic_shared_bytes;
-  launch.labels = shape.labels;
-  launch.params.resize(8);
-  std::memcpy(launch.params.data(), &address, 8);
-  words.report = machine.launch(launch);
-  return words;
-}
 
 inline testing::AssertionResult is_clean(const Words& words) {
   if (words.report.finished && words.report.num_errors == 0) return testing::AssertionSuccess();

@@ -21,7 +21,7 @@ TEST(MachineCluster, EachCtaKnowsItsRank) {
   add.s64 %rd3, %rd1, %rd3;
   st.global.u32 [%rd3], %r8;
 )");
-  const Words words = run_cluster(text, {.threads = 32, .blocks = 6, .cluster = 2}, kSm90, 6);
+  const Words words = run(text, {.threads = 32, .blocks = 6, .cluster = 2}, kSm90, 6);
   EXPECT_CLEAN(words);
   for (uint32_t i = 0; i < 6; ++i) {
     EXPECT_EQ(words.values[i], i % 2 + 20 + i / 2 * 100 + 3000 + i % 2 * 10000);
@@ -67,8 +67,8 @@ std::string exchange_between_ctas(const std::string& between,
 
 TEST(MachineCluster, CtasReadOneAnother) {
   for_all_schedules([](const MachineOptions& options) {
-    const Words words = run_cluster(exchange_between_ctas(kClusterSync),
-                                    {.threads = 64, .blocks = 4, .cluster = 4}, options, 256);
+    const Words words = run(exchange_between_ctas(kClusterSync),
+                            {.threads = 64, .blocks = 4, .cluster = 4}, options, 256);
     EXPECT_CLEAN(words);
     for (uint32_t i = 0; i < 256; ++i) {
       const uint32_t next = (i / 64 + 1) % 4;
@@ -79,8 +79,8 @@ TEST(MachineCluster, CtasReadOneAnother) {
 
 TEST(MachineCluster, WithoutItsBarrierThatIsARace) {
   for_all_schedules([](const MachineOptions& options) {
-    const Words words = run_cluster(exchange_between_ctas(""),
-                                    {.threads = 64, .blocks = 4, .cluster = 4}, options, 256);
+    const Words words =
+        run(exchange_between_ctas(""), {.threads = 64, .blocks = 4, .cluster = 4}, options, 256);
     EXPECT_TRUE(words.reported("race.write_vs_read") || words.reported("smem.uninit") ||
                 words.reported("race.read_vs_write"))
         << words.texts();
@@ -92,11 +92,11 @@ TEST(MachineCluster, ARelaxedArrivalOrdersNothingWithoutAFence) {
   barrier.cluster.arrive.relaxed.aligned;
   barrier.cluster.wait.acquire.aligned;
 )";
-  const LaunchShape shape{.threads = 64, .blocks = 2, .cluster = 2};
-  EXPECT_TRUE(run_cluster(exchange_between_ctas(relaxed), shape, kSm90, 256)
-                  .reported("race.write_vs_read"));
-  EXPECT_CLEAN(run_cluster(exchange_between_ctas(std::string("fence.acq_rel.cluster;") + relaxed),
-                           shape, kSm90, 256));
+  const Shape shape{.threads = 64, .blocks = 2, .cluster = 2};
+  EXPECT_TRUE(
+      run(exchange_between_ctas(relaxed), shape, kSm90, 256).reported("race.write_vs_read"));
+  EXPECT_CLEAN(run(exchange_between_ctas(std::string("fence.acq_rel.cluster;") + relaxed), shape,
+                   kSm90, 256));
 }
 
 TEST(MachineCluster, TheSharedMemoryOfACtaThatHasExitedIsNotThere) {
@@ -119,7 +119,7 @@ LOOP:
   mapa.shared::cluster.u32 %r13, %r10, 1;
   ld.shared::cluster.u32 %r6, [%r13];
 )");
-  const Words words = run_cluster(text, {.threads = 32, .blocks = 2, .cluster = 2}, kSm90, 1);
+  const Words words = run(text, {.threads = 32, .blocks = 2, .cluster = 2}, kSm90, 1);
   EXPECT_TRUE(says(words, "smem.peer_exited", {"that CTA has exited", "ld.shared::cluster"}));
 }
 
@@ -132,7 +132,7 @@ TEST(MachineCluster, OwnSharedInstructionsReachNoPeer) {
   barrier.cluster.arrive.aligned;
   barrier.cluster.wait.aligned;
 )");
-  const Words words = run_cluster(text, {.threads = 32, .blocks = 2, .cluster = 2}, kSm90, 1);
+  const Words words = run(text, {.threads = 32, .blocks = 2, .cluster = 2}, kSm90, 1);
   EXPECT_TRUE(says(words, "smem.foreign_rank", {"rank 1; this CTA has rank 0", ".shared::cta"}));
 }
 
@@ -146,33 +146,100 @@ TEST(MachineCluster, ExitCountsAsArrival) {
   st.global.u32 [%rd2], %r1;
 )");
   for_all_schedules([&](const MachineOptions& options) {
-    EXPECT_CLEAN(run_cluster(text, {.threads = 32, .blocks = 2, .cluster = 2}, options, 32));
+    EXPECT_CLEAN(run(text, {.threads = 32, .blocks = 2, .cluster = 2}, options, 32));
   });
 }
 
 TEST(MachineCluster, ItsBarrierIsMisused) {
-  const LaunchShape shape{.threads = 32, .blocks = 2, .cluster = 2};
-  EXPECT_TRUE(says(run_cluster(sm90_program("barrier.cluster.wait.aligned;"), shape, kSm90, 32),
+  const Shape shape{.threads = 32, .blocks = 2, .cluster = 2};
+  EXPECT_TRUE(says(run(sm90_program("barrier.cluster.wait.aligned;"), shape, kSm90, 32),
                    "bar.generation", {"have not come to it"}));
-  EXPECT_TRUE(says(run_cluster(sm90_program(R"(
+  EXPECT_TRUE(says(run(sm90_program(R"(
   barrier.cluster.arrive.aligned;
   barrier.cluster.arrive.aligned;
   barrier.cluster.wait.aligned;
 )"),
-                               shape, kSm90, 32),
+                       shape, kSm90, 32),
                    "bar.generation", {"have not waited since"}));
 }
 
 TEST(MachineCluster, LaunchesAreChecked) {
   const std::string text = sm90_program("");
-  EXPECT_THROW(run_cluster(text, {.blocks = 3, .cluster = 2}, kSm90, 32), MachineError);
-  EXPECT_THROW(run_cluster(text, {.blocks = 16, .cluster = 16}, kSm90, 32), MachineError);
-  EXPECT_THROW(run_cluster(text, {.blocks = 2, .cluster = 2}, {.arch = 80}, 32), MachineError);
+  EXPECT_THROW(run(text, {.blocks = 3, .cluster = 2}, kSm90, 32), MachineError);
+  EXPECT_THROW(run(text, {.blocks = 16, .cluster = 16}, kSm90, 32), MachineError);
+  EXPECT_THROW(run(text, {.blocks = 2, .cluster = 2}, {.arch = 80}, 32), MachineError);
   std::string required = text;
   required.replace(required.find(")\n{"), 3, ")\n.explicitcluster\n.reqnctapercluster 2, 1, 1\n{");
-  EXPECT_THROW(run_cluster(required, {.blocks = 4, .cluster = 4}, kSm90, 32), MachineError);
-  EXPECT_CLEAN(run_cluster(required, {.blocks = 4, .cluster = 2}, kSm90, 32));
-  EXPECT_CLEAN(run_cluster(required, {.blocks = 4}, kSm90, 32));  // the kernel's own
+  EXPECT_THROW(run(required, {.blocks = 4, .cluster = 4}, kSm90, 32), MachineError);
+  EXPECT_CLEAN(run(required, {.blocks = 4, .cluster = 2}, kSm90, 32));
+  EXPECT_CLEAN(run(required, {.blocks = 4}, kSm90, 32));  // the kernel's own
+}
+
+TEST(MachineCluster, BlocksMayBeClusters) {
+  std::string text = sm90_program(R"(
+  mov.u32 %r2, %nctaid.x;
+  mov.u32 %r3, %ctaid.x;
+  mul.wide.u32 %rd4, %r3, 4;
+  add.s64 %rd4, %rd4, %rd1;
+  st.global.u32 [%rd4], %r2;
+)");
+  const auto with = [&](const std::string& directives) {
+    std::string other = text;
+    return other.replace(other.find(")\n{"), 3, ")\n.blocksareclusters\n" + directives + "{");
+  };
+  const std::string threads = ".reqntid 32, 1, 1\n", cluster = ".reqnctapercluster 2, 1, 1\n";
+  const Words words = run(with(threads + cluster), {.blocks = 3}, kSm90, 7);
+  EXPECT_CLEAN(words);
+  EXPECT_EQ(words.values, (std::vector<uint32_t>{6, 6, 6, 6, 6, 6, 0}));
+  EXPECT_THROW(run(with(cluster), {.blocks = 3}, kSm90, 7), MachineError);
+}
+
+// Two CTAs add to a word of the first, which may read it when the barrier has told it so.
+TEST(MachineCluster, ReductionsAreUnderWayUntilTheBarrier) {
+  const std::string before = R"(
+  .shared .align 8 .b64 full;
+  .shared .align 8 .b32 sum;
+  setp.ne.u32 %p1, %r1, 0;
+  mov.u32 %r2, %cluster_ctarank;
+  setp.ne.u32 %p2, %r2, 0;
+  mov.u32 %r10, full;
+  mov.u32 %r11, sum;
+  or.pred %p4, %p1, %p2;
+  @%p4 bra READY;
+  mbarrier.init.shared.b64 [full], 1;
+  st.shared.u32 [sum], 5;
+  mbarrier.arrive.expect_tx.shared.b64 _, [full], 8;
+READY:
+  barrier.cluster.arrive.aligned;
+  barrier.cluster.wait.aligned;
+  @%p1 bra ADDED;
+  mapa.shared::cluster.u32 %r12, %r10, 0;
+  mapa.shared::cluster.u32 %r13, %r11, 0;
+  red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.add.u32 [%r13], 7, [%r12];
+ADDED:
+  @%p2 bra END;
+)";
+  const std::string wait = R"(
+WAIT:
+  mbarrier.try_wait.parity.shared.b64 %p3, [full], 0;
+  @!%p3 bra WAIT;
+)";
+  const std::string read = R"(
+  ld.shared.u32 %r4, [sum];
+  st.global.u32 [%rd1], %r4;
+END:
+  barrier.cluster.arrive.aligned;
+  barrier.cluster.wait.aligned;
+)";
+  const Shape shape{.threads = 32, .blocks = 2, .cluster = 2};
+  for_all_schedules([&](const MachineOptions& options) {
+    const Words words = run(sm90_program(before + wait + read), shape, options, 1);
+    EXPECT_CLEAN(words);
+    EXPECT_EQ(words.values[0], 19u);
+    EXPECT_TRUE(run(sm90_program(before + read), shape, options, 1).report.num_errors != 0);
+  });
+  EXPECT_TRUE(
+      says(run(sm90_program(before + read), shape, kSm90, 1), "race.write_vs_read", {"red.async"}));
 }
 
 // st.async into the next CTA, which waits for the bytes.
@@ -214,14 +281,14 @@ WAIT:
 )";
 
 TEST(MachineCluster, AsynchronousStoresReachAPeer) {
-  const LaunchShape shape{.threads = 32, .blocks = 2, .cluster = 2};
+  const Shape shape{.threads = 32, .blocks = 2, .cluster = 2};
   for_all_schedules([&](const MachineOptions& options) {
-    const Words words = run_cluster(remote_store(kWaitFull), shape, options, 64);
+    const Words words = run(remote_store(kWaitFull), shape, options, 64);
     EXPECT_CLEAN(words);
     for (uint32_t i = 0; i < 64; ++i) {
       ASSERT_EQ(words.values[i], 2 * ((1 - i / 32) * 1000 + i % 32) + 500) << i;
     }
-    EXPECT_GT(run_cluster(remote_store(""), shape, options, 64).report.num_errors, 0u);
+    EXPECT_GT(run(remote_store(""), shape, options, 64).report.num_errors, 0u);
   });
 }
 
@@ -241,8 +308,8 @@ DONE:
     body.replace(body.find(")\n{"), 3, ")\n.maxntid 384, 1, 1\n.minnctapersm 1\n{");
     return body;
   };
-  EXPECT_CLEAN(run_cluster(text(240), {.threads = 384}, kSm90, 384));
-  const Words words = run_cluster(text(248), {.threads = 384}, kSm90, 384);
+  EXPECT_CLEAN(run(text(240), {.threads = 384}, kSm90, 384));
+  const Words words = run(text(248), {.threads = 384}, kSm90, 384);
   EXPECT_TRUE(says(words, "deadlock", {"registers", "setmaxnreg.inc"}));
 }
 
@@ -256,9 +323,9 @@ TEST(MachineCluster, TheElectedLaneDependsOnTheSeed) {
   bool other = false;
   for (uint64_t seed = 0; seed < 8; ++seed) {
     const Words words =
-        run_cluster(text, {.threads = 32}, {.arch = 90, .seed = seed, .elect_any = true}, 64);
+        run(text, {.threads = 32}, {.arch = 90, .seed = seed, .elect_any = true}, 64);
     EXPECT_CLEAN(words);
-    EXPECT_EQ(run_cluster(text, {.threads = 32}, {.arch = 90, .seed = seed}, 64).values[0], 0u);
+    EXPECT_EQ(run(text, {.threads = 32}, {.arch = 90, .seed = seed}, 64).values[0], 0u);
     for (uint32_t lane = 0; lane < 32; ++lane) {
       EXPECT_EQ(words.values[lane], words.values[0]);
       EXPECT_EQ(words.values[32 + lane], lane == words.values[0] ? 1u : 0u);

@@ -6,8 +6,8 @@
 namespace fa4::emu::test {
 namespace {
 
-LaunchShape with_roles() {
-  LaunchShape shape = kTwoWarps;
+Shape with_roles() {
+  Shape shape = kTwoWarps;
   shape.labels.warps = {{0, 0, "Load"}, {1, 3, "Math"}};
   return shape;
 }
@@ -17,7 +17,7 @@ TEST(Deadlock, ACycleIsNamedInTheKernelsWords) {
   pieces.empty_arrive =
       "setp.lt.u32 %p5, %r3, 3;\n @%p5 mbarrier.arrive.shared::cta.b64 _, [%r23];";
   for_all_schedules([&](const MachineOptions& options) {
-    const Words words = run_cluster(ring(pieces), with_roles(), options, 64);
+    const Words words = run(ring(pieces), with_roles(), options, 64);
     EXPECT_TRUE(
         says(words, "deadlock",
              {"2 warps of CTA (0, 0, 0) wait",
@@ -54,10 +54,10 @@ SECOND:
 }
 
 Words run_dynamic(const std::string& second_round, const MachineOptions& options) {
-  LaunchShape shape = with_roles();
+  Shape shape = with_roles();
   shape.dynamic_shared_bytes = 128;
   shape.labels.shared = {{"full", 64, 8, 4}};
-  return run_cluster(in_dynamic_memory(second_round), shape, options, 64);
+  return run(in_dynamic_memory(second_round), shape, options, 64);
 }
 
 TEST(Deadlock, LabelsNameDynamicMemoryAndBytesAreCounted) {
@@ -102,7 +102,7 @@ WAIT:
 DONE:
 )" + kClusterSync);
   for_all_schedules([&](const MachineOptions& options) {
-    const Words words = run_cluster(text, {.threads = 32, .blocks = 2, .cluster = 2}, options, 32);
+    const Words words = run(text, {.threads = 32, .blocks = 2, .cluster = 2}, options, 32);
     EXPECT_TRUE(says(words, "deadlock",
                      {"warp 0 of rank 1", "wait on full of rank 1, phase 0",
                       "an arrival may have gone to the copy of rank 0, which is in phase 2",
@@ -113,7 +113,7 @@ DONE:
 TEST(Deadlock, AProducerThatBeginsWithTheWrongParity) {
   RingPieces pieces;
   pieces.empty_wait = "mbarrier.try_wait.parity.shared::cta.b64 %p1, [%r23], %r7;";
-  EXPECT_TRUE(says(run_cluster(ring(pieces), with_roles(), kSm90, 64), "deadlock",
+  EXPECT_TRUE(says(run(ring(pieces), with_roles(), kSm90, 64), "deadlock",
                    {"hint    empty[0]: nobody has come in phase 0", "begins with parity 1"}));
 }
 

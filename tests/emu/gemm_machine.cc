@@ -2,7 +2,6 @@
 #include "emu/gemm_machine.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <cstring>
@@ -13,11 +12,10 @@
 #include "jit/compiler.h"
 #include "jit/files.h"
 #include "sm90/gemm/roles.h"
+#include "support/scratch.h"
 
 namespace fa4::emu::test {
 namespace {
-
-namespace fs = std::filesystem;
 
 fa4::TensorMap gemm_map(const fa4::test::GemmMatrix& matrix, uint64_t base, uint32_t box_rows) {
   TensorMap map;
@@ -58,25 +56,6 @@ LaunchLabels gemm_labels(const fa4::Sm90GemmConfig& config) {
   return labels;
 }
 
-// A folder that goes with the test.
-class GemmScratch {
- public:
-  GemmScratch() {
-    std::string name = (fs::temp_directory_path() / "fa4-gemm-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~GemmScratch() {
-    std::error_code error;
-    fs::remove_all(path_, error);
-  }
-  GemmScratch(const GemmScratch&) = delete;
-  GemmScratch& operator=(const GemmScratch&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
 }  // namespace
 
 RunReport gemm_on_machine(const fa4::test::GemmKernel& kernel, const std::string& ptx,
@@ -113,10 +92,10 @@ std::string texts_of(const RunReport& report) {
 
 std::string gemm_ptx_with(const fa4::test::GemmKernel& kernel,
                           const std::vector<SourceEdit>& edits) {
-  const GemmScratch scratch;
-  fs::copy("src/kernels", scratch.path(), fs::copy_options::recursive);
+  const fa4::test::Scratch scratch;
+  std::filesystem::copy("src/kernels", scratch.path(), std::filesystem::copy_options::recursive);
   for (const SourceEdit& edit : edits) {
-    const std::string path = (scratch.path() / edit.file).string();
+    const std::string path = scratch / edit.file;
     std::string text = jit::read_file(path).value_or("");
     const size_t at = text.find(edit.from);
     EXPECT_TRUE(at != std::string::npos && text.find(edit.from, at + 1) == std::string::npos)
@@ -125,7 +104,7 @@ std::string gemm_ptx_with(const fa4::test::GemmKernel& kernel,
     std::ofstream(path) << text.replace(at, edit.from.size(), edit.to);
   }
   jit::Settings settings = jit::settings_from_environment();
-  settings.kernel_dir = scratch.path().string();
+  settings.kernel_dir = scratch.path();
   settings.verbosity = jit::Verbosity::Quiet;
   jit::Compiler compiler(settings);
   std::string ptx;

@@ -136,13 +136,17 @@ TEST(IsaConvert, FloatsBecomeIntegersInTheirRange) {
   });
 }
 
+int host_mode(Rounding rounding) {
+  return rounding == Rounding::NearestEven ? FE_TONEAREST
+         : rounding == Rounding::Zero      ? FE_TOWARDZERO
+         : rounding == Rounding::Down      ? FE_DOWNWARD
+                                           : FE_UPWARD;
+}
+
 TEST(IsaConvert, IntegersBecomeFloats) {
   for (const auto& [word, rounding] : kModes) {
     const std::string w = word;
-    const int mode = rounding == Rounding::NearestEven ? FE_TONEAREST
-                     : rounding == Rounding::Zero      ? FE_TOWARDZERO
-                     : rounding == Rounding::Down      ? FE_DOWNWARD
-                                                       : FE_UPWARD;
+    const int mode = host_mode(rounding);
     expect_lanes("cvt." + w + ".f32.s64 %f1, %d2", [=](auto* in) {
       const volatile auto x = static_cast<int64_t>(in[0]);
       return bits_of_float(in_mode(mode, [&] { return static_cast<float>(x); }));
@@ -183,10 +187,7 @@ TEST(IsaConvert, FloatsOfDifferentWidths) {
   });
   for (const auto& [word, rounding] : kModes) {
     const std::string w = word;
-    const int mode = rounding == Rounding::NearestEven ? FE_TONEAREST
-                     : rounding == Rounding::Zero      ? FE_TOWARDZERO
-                     : rounding == Rounding::Down      ? FE_DOWNWARD
-                                                       : FE_UPWARD;
+    const int mode = host_mode(rounding);
     expect_lanes("cvt." + w + ".f32.f64 %f1, %g2", [=](auto* in) -> uint64_t {
       if (is_nan64(in[0])) return in[0] >> 63 << 31 | 0x7fc00000 | (in[0] >> 29 & 0x7fffff);
       const volatile double x = as_double(in[0]);

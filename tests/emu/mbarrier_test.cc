@@ -8,7 +8,7 @@ namespace {
 
 TEST(Mbarrier, ARingDeliversUnderEverySchedule) {
   for_all_schedules([](const MachineOptions& options) {
-    const Words words = run_cluster(ring(), kTwoWarps, options, 64);
+    const Words words = run(ring(), kTwoWarps, options, 64);
     EXPECT_CLEAN(words);
     for (uint32_t lane = 0; lane < 32; ++lane) {
       ASSERT_EQ(words.values[32 + lane], 2800 + 8 * (lane ^ 1)) << lane;
@@ -21,7 +21,7 @@ TEST(Mbarrier, PollingDeliversToo) {
   pieces.full_wait = "mbarrier.test_wait.parity.shared::cta.b64 %p1, [%r22], %r7;";
   pieces.empty_wait = "mbarrier.test_wait.parity.acquire.cta.shared.b64 %p1, [%r23], %r8;";
   for_all_schedules([&](const MachineOptions& options) {
-    const Words words = run_cluster(ring(pieces), kTwoWarps, options, 64);
+    const Words words = run(ring(pieces), kTwoWarps, options, 64);
     EXPECT_CLEAN(words);
     EXPECT_EQ(words.values[32], 2808u);
   });
@@ -31,26 +31,26 @@ TEST(Mbarrier, AMissingWaitIsARace) {
   for_all_schedules([](const MachineOptions& options) {
     RingPieces no_full;
     no_full.full_wait = "setp.eq.u32 %p1, %r1, %r1;";
-    EXPECT_GT(run_cluster(ring(no_full), kTwoWarps, options, 64).report.num_errors, 0u);
+    EXPECT_GT(run(ring(no_full), kTwoWarps, options, 64).report.num_errors, 0u);
     RingPieces no_empty;
     no_empty.empty_wait = no_full.full_wait;
-    EXPECT_GT(run_cluster(ring(no_empty), kTwoWarps, options, 64).report.num_errors, 0u);
+    EXPECT_GT(run(ring(no_empty), kTwoWarps, options, 64).report.num_errors, 0u);
   });
 }
 
 TEST(Mbarrier, RelaxedOperationsOrderNothing) {
   RingPieces arrive, wait;
   arrive.full_arrive = "mbarrier.arrive.relaxed.cta.shared::cta.b64 _, [%r22];";
-  EXPECT_TRUE(run_cluster(ring(arrive), kTwoWarps, kSm90, 64).reported("race.write_vs_read"));
+  EXPECT_TRUE(run(ring(arrive), kTwoWarps, kSm90, 64).reported("race.write_vs_read"));
   wait.full_wait = "mbarrier.try_wait.parity.relaxed.cta.shared::cta.b64 %p1, [%r22], %r7;";
-  EXPECT_TRUE(run_cluster(ring(wait), kTwoWarps, kSm90, 64).reported("race.write_vs_read"));
+  EXPECT_TRUE(run(ring(wait), kTwoWarps, kSm90, 64).reported("race.write_vs_read"));
 }
 
 TEST(Mbarrier, TheWrongParityHangsOrSlips) {
   for_all_schedules([](const MachineOptions& options) {
     RingPieces pieces;
     pieces.empty_wait = "mbarrier.try_wait.parity.shared::cta.b64 %p1, [%r23], %r7;";
-    const Words words = run_cluster(ring(pieces), kTwoWarps, options, 64);
+    const Words words = run(ring(pieces), kTwoWarps, options, 64);
     EXPECT_TRUE(words.reported("deadlock")) << words.texts();
   });
 }
@@ -58,7 +58,7 @@ TEST(Mbarrier, TheWrongParityHangsOrSlips) {
 TEST(Mbarrier, AMissingArrivalIsADeadlockThatNamesIt) {
   RingPieces pieces;
   pieces.count = "33";
-  const Words words = run_cluster(ring(pieces), kTwoWarps, kSm90, 64);
+  const Words words = run(ring(pieces), kTwoWarps, kSm90, 64);
   EXPECT_TRUE(says(words, "deadlock",
                    {"warp 1", "full", "phase 0", "parity 0", "arrivals 32/33",
                     "mbarrier.arrive.shared::cta.b64 _, [%r22]",
@@ -66,14 +66,14 @@ TEST(Mbarrier, AMissingArrivalIsADeadlockThatNamesIt) {
 }
 
 TEST(Mbarrier, TooManyArrivals) {
-  EXPECT_TRUE(says(run_cluster(sm90_program(R"(
+  EXPECT_TRUE(says(run(sm90_program(R"(
   .shared .align 8 .b64 bar;
   setp.eq.u32 %p1, %r1, 0;
   @%p1 mbarrier.init.shared.b64 [bar], 4;
   bar.warp.sync -1;
   @%p1 mbarrier.arrive.shared.b64 _, [bar], 7;
 )"),
-                               {}, kSm90, 32),
+                       {}, kSm90, 32),
                    "mbar.overarrive", {"7 arrivals", "4 of 4 are still to come"}));
 }
 
@@ -89,7 +89,7 @@ std::string alone(const std::string& body) {
 )" + body);
 }
 
-Words run_alone(const std::string& body) { return run_cluster(alone(body), {}, kSm90, 32); }
+Words run_alone(const std::string& body) { return run(alone(body), {}, kSm90, 32); }
 
 TEST(Mbarrier, StatesNamePhases) {
   const Words words = run_alone(R"(

@@ -81,7 +81,9 @@ inline testing::AssertionResult says(const Words& words, const std::string& code
 struct Shape {
   uint32_t threads = 32;
   uint32_t blocks = 1;
+  uint32_t cluster = 1;
   uint32_t dynamic_shared_bytes = 0;
+  LaunchLabels labels = {};
 };
 
 inline Words run(const std::string& text, std::vector<uint32_t> values, const Shape& shape = {},
@@ -97,11 +99,19 @@ inline Words run(const std::string& text, std::vector<uint32_t> values, const Sh
   launch.entry = "kernel";
   launch.grid = {shape.blocks, 1, 1};
   launch.block = {shape.threads, 1, 1};
+  launch.cluster = {shape.cluster, 1, 1};
   launch.dynamic_shared_bytes = shape.dynamic_shared_bytes;
+  launch.labels = shape.labels;
   launch.params.resize(8);
   std::memcpy(launch.params.data(), &address, 8);
   words.report = machine.launch(launch);
   return words;
+}
+
+// On words of 0.
+inline Words run(const std::string& text, const Shape& shape, const MachineOptions& options,
+                 size_t num_words) {
+  return run(text, std::vector<uint32_t>(num_words, 0), shape, options);
 }
 
 inline constexpr Policy kAllPolicies[] = {Policy::Eager, Policy::Lazy, Policy::Reverse,

@@ -78,6 +78,6 @@ NEXT:
 )");
 }
 
-inline const LaunchShape kTwoWarps{.threads = 64};
+inline const Shape kTwoWarps{.threads = 64};
 
 }  // namespace fa4::emu::test

@@ -250,6 +250,16 @@ TEST(WgmmaOrder, OperandsLieInSharedMemory) {
                    "desc.reserved", "bad descriptor of A"));
 }
 
+TEST(WgmmaOrder, OneThatSomeWarpsNeverIssueIsReportedAtTheEnd) {
+  const std::string without_warp_3 = "setp.ge.u32 %p1, %r1, 96;\n@%p1 bra END;\n";
+  for (const Policy policy : kAllPolicies) {
+    const Words words =
+        multiply(kBarrier + without_warp_3 + kFence + kMultiply + "END:\n", {.policy = policy});
+    EXPECT_TRUE(words.report.finished);
+    EXPECT_TRUE(says(words, "async.unfinished", "warp 3 of the warpgroup has not come to it"));
+  }
+}
+
 TEST(WgmmaOrder, ThreeWarpsAreNoWarpgroup) {
   const Words words = run(program(kWgmmaTile + kBarrier + kFence + kMultiply + kCommit + kWait),
                           std::vector<uint32_t>(512, 7), {.threads = 96}, {.arch = 90});

@@ -4,13 +4,7 @@
 #include <cstdlib>
 #include <vector>
 
-#define CHECK(condition)                                                \
-  do {                                                                  \
-    if (!(condition)) {                                                 \
-      std::printf("line %d: %s does not hold\n", __LINE__, #condition); \
-      std::exit(1);                                                     \
-    }                                                                   \
-  } while (false)
+#include "check.h"
 
 __constant__ float factors[4];
 __device__ int counter = 5;

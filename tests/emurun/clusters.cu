@@ -5,13 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define CHECK(condition)                                                \
-  do {                                                                  \
-    if (!(condition)) {                                                 \
-      std::printf("line %d: %s does not hold\n", __LINE__, #condition); \
-      std::exit(1);                                                     \
-    }                                                                   \
-  } while (false)
+#include "check.h"
 
 namespace cg = cooperative_groups;
 

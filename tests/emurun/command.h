@@ -2,46 +2,21 @@
 // Runs emurun in a folder of the test's own.
 #pragma once
 
-#include <sys/wait.h>
-
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "gtest/gtest.h"
+#include "support/scratch.h"
 
 namespace fa4::emurun {
 
-struct Answer {
-  int exit = -1;
-  std::string out, err;
-};
+using test::Answer;
+using test::read_text;
 
 class EmurunTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fa4-emurun-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::string path(const std::string& name) const { return folder_ / name; }
 
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
-
-  static std::string read_text(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-
-  Answer shell(const std::string& words) const {
-    const std::string line =
-        "cd '" + folder_.string() + "' && " + words + " > stdout 2> stderr < /dev/null";
-    const int status = std::system(line.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(folder_ / "stdout"),
-            read_text(folder_ / "stderr")};
-  }
+  Answer shell(const std::string& words) const { return test::shell(folder_, words); }
 
   Answer emurun(const std::string& words) const { return shell("'" FA4_EMURUN "' " + words); }
 
@@ -51,7 +26,7 @@ class EmurunTest : public testing::Test {
   }
 
  private:
-  std::filesystem::path folder_;
+  test::Scratch folder_;
 };
 
 inline bool holds(const std::string& text, const std::string& words) {

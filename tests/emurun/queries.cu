@@ -6,13 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#define CHECK(condition)                                                \
-  do {                                                                  \
-    if (!(condition)) {                                                 \
-      std::printf("line %d: %s does not hold\n", __LINE__, #condition); \
-      std::exit(1);                                                     \
-    }                                                                   \
-  } while (false)
+#include "check.h"
 
 __global__ void __launch_bounds__(256) fill(float* x, size_t pitch, int width) {
   __shared__ float value[64];

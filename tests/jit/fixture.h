@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A scratch folder, and a kernel of three lines to compile.
+// A kernel of three lines to compile.
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
@@ -11,27 +10,11 @@
 
 #include "jit/compiler.h"
 #include "jit/files.h"
+#include "support/scratch.h"
 
 namespace fa4::jit {
 
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (std::filesystem::temp_directory_path() / "fa4-jit-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~Scratch() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using test::Scratch;
 
 inline void write(const std::string& path, const std::string& text) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());

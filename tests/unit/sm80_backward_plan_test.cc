@@ -10,35 +10,13 @@
 #include <string>
 
 #include "plan/sm80_backward.h"
+#include "plan_problems.h"
 #include "sm80_devices.h"
 
 namespace fa4::plan {
 namespace {
 
 namespace kernels = fa4::sm80::backward;
-
-Problem dense(int64_t batch, int64_t seq, int64_t heads, int64_t kv_heads, int64_t head_dim,
-              int64_t value_dim) {
-  Problem problem;
-  problem.batch = batch;
-  problem.heads = heads;
-  problem.kv_heads = kv_heads;
-  problem.head_dim = head_dim;
-  problem.value_dim = value_dim;
-  problem.seq_q = problem.seq_k = seq;
-  problem.total_q = problem.total_k = batch * seq;
-  const auto rows = [&](int64_t of_heads, int64_t dim) {
-    return RowsView{.dtype = Dtype::BFloat16,
-                    .batch_stride = seq * of_heads * dim,
-                    .row_stride = of_heads * dim,
-                    .head_stride = dim};
-  };
-  problem.q = rows(heads, head_dim);
-  problem.k = rows(kv_heads, head_dim);
-  problem.v = rows(kv_heads, value_dim);
-  problem.scale = 0.125;
-  return problem;
-}
 
 Sm80BackwardDetails details_of(const FamilyPlan& plan) {
   return std::any_cast<Sm80BackwardDetails>(plan.details);

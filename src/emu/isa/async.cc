@@ -82,15 +82,8 @@ Instr decode_commit(Decoder& decoder, const Words&, const ptx::Instruction& text
 
 // Waits until of each lane's groups at most `extra` are unfinished; kAllCopyGroups: until all copies are, committed or not.
 Outcome wait_groups(Warp& warp, const Instr& i) {
-  Split& split = warp.splits[warp.split];
   const WaitOn wait{WaitOn::Kind::CpAsync, i.extra, 0};
-  if (!groups_are_done(warp, warp.active, wait)) {
-    split.wait = wait;
-    return Outcome::Wait;
-  }
-  split.wait = {};
-  note_groups_waited(warp, warp.active, wait);
-  return Outcome::Yield;
+  return has_waited_for_groups(warp, wait) ? Outcome::Yield : Outcome::Wait;
 }
 
 Instr decode_wait(Decoder& decoder, const Words& words, const ptx::Instruction& text) {

@@ -161,15 +161,8 @@ Instr decode_bulk_commit(Decoder& decoder, const Words&, const ptx::Instruction&
 
 // Until of each lane's groups at most `extra` are unfinished; a: or only have not read their sources.
 Outcome wait_bulk_groups(Warp& warp, const Instr& i) {
-  Split& split = warp.splits[warp.split];
   const WaitOn wait{WaitOn::Kind::BulkGroup, i.extra, i.a};
-  if (!groups_are_done(warp, warp.active, wait)) {
-    split.wait = wait;
-    return Outcome::Wait;
-  }
-  split.wait = {};
-  note_groups_waited(warp, warp.active, wait);
-  return Outcome::Yield;
+  return has_waited_for_groups(warp, wait) ? Outcome::Yield : Outcome::Wait;
 }
 
 Instr decode_bulk_wait(Decoder& decoder, const Words& words, const ptx::Instruction& text) {

@@ -71,9 +71,8 @@ class StoreAsync final : public AsyncOp {
     }
     if (!check_barrier(*warp, barrier, lane)) return false;
     const uint32_t bytes = element_bytes_ * count_;
-    to_ = how_ == AsyncReduction::Store
-              ? note_target(*this, to, lane, bytes, bytes)
-              : resolve(*warp, Space::SharedCluster, to, lane, bytes, Access::Atomic);
+    to_ = how_ == AsyncReduction::Store ? note_target(*this, to, lane, bytes, bytes)
+                                        : note_atomic_target(*this, to, lane, bytes);
     return to_ != nullptr;
   }
   void set(uint32_t element, uint64_t value) { values_[element] = value; }

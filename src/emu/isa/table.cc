@@ -10,6 +10,7 @@ namespace fa4::emu::isa {
 #if defined(FA4_EMU_HAS_V3)
 namespace v3_cpu {
 std::span<const Form> integer_forms();
+std::span<const Form> carry_forms();
 std::span<const Form> logic_forms();
 std::span<const Form> float_forms();
 std::span<const Form> half_forms();
@@ -26,12 +27,12 @@ namespace {
 std::vector<std::span<const Form>> computing_chapters() {
 #if defined(FA4_EMU_HAS_V3)
   if (runs_v3()) {
-    return {v3_cpu::integer_forms(), v3_cpu::logic_forms(),   v3_cpu::float_forms(),
-            v3_cpu::half_forms(),    v3_cpu::special_forms(), v3_cpu::convert_forms(),
-            v3_cpu::move_forms(),    v3_cpu::warp_forms()};
+    return {v3_cpu::integer_forms(), v3_cpu::carry_forms(), v3_cpu::logic_forms(),
+            v3_cpu::float_forms(),   v3_cpu::half_forms(),  v3_cpu::special_forms(),
+            v3_cpu::convert_forms(), v3_cpu::move_forms(),  v3_cpu::warp_forms()};
   }
 #endif
-  return {integer_forms(), logic_forms(),   float_forms(), half_forms(),
+  return {integer_forms(), carry_forms(),   logic_forms(), float_forms(), half_forms(),
           special_forms(), convert_forms(), move_forms(),  warp_forms()};
 }
 

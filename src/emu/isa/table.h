@@ -62,6 +62,7 @@ struct Form {
 // The chapters, each in a file of its own. These are compiled twice (Note [Compiled twice] in cpu.h):
 inline namespace FA4_EMU_CPU {
 std::span<const Form> integer_forms();
+std::span<const Form> carry_forms();
 std::span<const Form>
 logic_forms();  // and, or, xor, not, shifts, lop3, bfe, bfi, prmt, setp, selp, ...
 std::span<const Form> float_forms();    // f32, f64

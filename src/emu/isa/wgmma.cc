@@ -198,15 +198,8 @@ Outcome wgmma_commit(Warp& warp, const Instr&) {
 
 // Until of the warp's groups at most `extra` are unfinished.
 Outcome wgmma_wait(Warp& warp, const Instr& i) {
-  Split& split = warp.splits[warp.split];
-  const WaitOn wait = {WaitOn::Kind::Wgmma, i.extra, 0};
   if (!wgmma_is_aligned(warp)) return Outcome::Next;
-  if (!groups_are_done(warp, warp.active, wait)) {
-    split.wait = wait;
-    return Outcome::Wait;
-  }
-  split.wait = {};
-  note_groups_waited(warp, warp.active, wait);
+  if (!has_waited_for_groups(warp, {WaitOn::Kind::Wgmma, i.extra, 0})) return Outcome::Wait;
   warp.wgmma.waited(warp.wgmma_groups, i.extra);
   return Outcome::Yield;
 }

@@ -2,8 +2,12 @@
 #include "emu/machine/async.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 
 #include "emu/machine/cluster.h"
+#include "emu/machine/conflict.h"
+#include "emu/machine/memory.h"
 
 namespace fa4::emu {
 
@@ -111,6 +115,45 @@ void issue(std::unique_ptr<AsyncOp> op) {
   }
 }
 
+std::byte* note_source(AsyncOp& op, uint64_t address, int lane, uint32_t bytes,
+                       uint32_t alignment) {
+  Warp& warp = *op.warp;
+  std::byte* at = place_in_shared(warp, address, lane, bytes, Access::Read, alignment, false);
+  if (at == nullptr) return nullptr;
+  if (std::popcount(op.lanes) > 1) warp.cta->cluster->shadow.issued_by_all(warp.agent);
+  report_conflict(
+      warp,
+      warp.cta->cluster->shadow.copy_reads(op.id, op.site, warp.cta->shadow_offset(at), bytes),
+      static_cast<uint32_t>(address & kOffsetMask), lane, Access::Read);
+  return at;
+}
+
+std::byte* note_target(AsyncOp& op, uint64_t address, int lane, uint32_t bytes, uint32_t alignment,
+                       bool accumulates) {
+  Warp& warp = *op.warp;
+  std::byte* at = place_in_shared(warp, address, lane, bytes, Access::Write, alignment, true);
+  if (at == nullptr) return nullptr;
+  Cluster& cluster = *warp.cta->cluster;
+  report_conflict(warp,
+                  cluster.shadow.copy_writes(op.id, op.site,
+                                             cta_of(cluster, address)->shadow_offset(at), bytes),
+                  static_cast<uint32_t>(address & kOffsetMask), lane, Access::Write);
+  if (!accumulates) std::memset(at, kPoisonByte, bytes);
+  return at;
+}
+
+std::byte* note_atomic_target(AsyncOp& op, uint64_t address, int lane, uint32_t bytes) {
+  Warp& warp = *op.warp;
+  std::byte* at = place_in_shared(warp, address, lane, bytes, Access::Atomic, bytes, true);
+  if (at == nullptr) return nullptr;
+  Cluster& cluster = *warp.cta->cluster;
+  report_conflict(warp,
+                  cluster.shadow.copy_changes(op.id, op.site,
+                                              cta_of(cluster, address)->shadow_offset(at), bytes),
+                  static_cast<uint32_t>(address & kOffsetMask), lane, Access::Atomic);
+  return at;
+}
+
 bool groups_are_done(const Warp& warp, LaneMask waiting, const WaitOn& wait) {
   const auto& operations = warp.cta->cluster->operations;
   return std::none_of(operations.begin(), operations.end(),
@@ -139,6 +182,14 @@ void note_groups_waited(Warp& warp, LaneMask waiting, const WaitOn& wait) {
     shadow.waited(op.id, warp.agent);
     return true;
   });
+}
+
+bool has_waited_for_groups(Warp& warp, const WaitOn& wait) {
+  Split& split = warp.splits[warp.split];
+  const bool done = groups_are_done(warp, warp.active, wait);
+  split.wait = done ? WaitOn{} : wait;
+  if (done) note_groups_waited(warp, warp.active, wait);
+  return done;
 }
 
 }  // namespace fa4::emu

@@ -93,11 +93,16 @@ std::byte* note_source(AsyncOp& op, uint64_t address, int lane, uint32_t bytes,
                        uint32_t alignment = 16);
 std::byte* note_target(AsyncOp& op, uint64_t address, int lane, uint32_t bytes,
                        uint32_t alignment = 16, bool accumulates = false);
+// The same for an operation that changes each of its bytes in one piece: such ones do not race with one another, nor
+// with atomics.
+std::byte* note_atomic_target(AsyncOp& op, uint64_t address, int lane, uint32_t bytes);
 
 // Whether the active lanes of a warp have to wait, and what is to be done when they have waited: the shadow learns what
 // they know now, and the operations are forgotten.
 bool groups_are_done(const Warp& warp, LaneMask waiting, const WaitOn& wait);
 void note_groups_waited(Warp& warp, LaneMask waiting, const WaitOn& wait);
+// The body of an instruction that waits: false, its split waits, and it is tried again; true, they have waited.
+bool has_waited_for_groups(Warp& warp, const WaitOn& wait);
 inline constexpr uint32_t kAllCopyGroups = 0xffffffff;  // as WaitOn::id: committed or not
 
 }  // namespace fa4::emu

@@ -34,10 +34,6 @@ void write_word(Cluster& cluster, const BarrierRecord& record) {
   std::memcpy(bytes_of_record(cluster, record), &word, sizeof(word));
 }
 
-std::string name_of(const Warp& warp, uint32_t address) {
-  return "mbarrier " + warp.cta->cluster->name_of_shared(address);
-}
-
 void misuse(Warp& warp, std::string_view code, const std::string& text) {
   report(warp, Level::Error, code, "barrier misuse: " + text);
 }
@@ -53,7 +49,7 @@ BarrierRecord* live_barrier(Warp& warp, uint64_t address, int lane) {
   BarrierRecord* record = cluster.mbarriers.find(at);
   if (record == nullptr || !record->live) {
     misuse(warp, "mbar.not_initialised",
-           fmt::format("lane {} uses {}, which {}", lane, name_of(warp, at),
+           fmt::format("lane {} uses {}, which {}", lane, name_of_mbarrier(warp, at),
                        record == nullptr ? "has never been initialised" : "has been invalidated"));
     return nullptr;
   }
@@ -64,17 +60,8 @@ BarrierRecord* live_barrier(Warp& warp, uint64_t address, int lane) {
     misuse(warp, "mbar.clobbered",
            fmt::format("{} does not hold what the last instruction left there: something has "
                        "written over it",
-                       name_of(warp, at)));
+                       name_of_mbarrier(warp, at)));
     write_word(cluster, *record);
-  }
-  return record;
-}
-
-// The same, and the shadow is asked whether the warp knows of the initialisation.
-BarrierRecord* known_barrier(Warp& warp, uint64_t address, int lane) {
-  BarrierRecord* record = live_barrier(warp, address, lane);
-  if (record != nullptr) {
-    resolve(warp, Space::SharedCluster, address, lane, kBarrierBytes, Access::Atomic);
   }
   return record;
 }
@@ -137,17 +124,17 @@ void add_tx(Warp& warp, BarrierRecord& record, int64_t bytes) {
   if (record.tx > kMostBarrierCount || record.tx < -kMostBarrierCount) {
     misuse(warp, "mbar.tx_range",
            fmt::format("{} would have {} bytes to come; the most is {}",
-                       name_of(warp, record.address), record.tx, kMostBarrierCount));
+                       name_of_mbarrier(warp, record.address), record.tx, kMostBarrierCount));
   }
 }
 
 // False: more have come than are expected, which has been reported.
 bool take_arrivals(Warp& warp, BarrierRecord& record, uint32_t count) {
   if (count > record.pending) {
-    misuse(
-        warp, "mbar.overarrive",
-        fmt::format("{} arrivals at {} in phase {}, where {} of {} are still to come", count,
-                    name_of(warp, record.address), record.phase, record.pending, record.expected));
+    misuse(warp, "mbar.overarrive",
+           fmt::format("{} arrivals at {} in phase {}, where {} of {} are still to come", count,
+                       name_of_mbarrier(warp, record.address), record.phase, record.pending,
+                       record.expected));
     record.pending = 0;
     return false;
   }
@@ -157,12 +144,24 @@ bool take_arrivals(Warp& warp, BarrierRecord& record, uint32_t count) {
 
 }  // namespace
 
+std::string name_of_mbarrier(const Warp& warp, uint32_t address) {
+  return "mbarrier " + warp.cta->cluster->name_of_shared(address);
+}
+
+BarrierRecord* known_barrier(Warp& warp, uint64_t address, int lane) {
+  BarrierRecord* record = live_barrier(warp, address, lane);
+  if (record != nullptr) {
+    resolve(warp, Space::SharedCluster, address, lane, kBarrierBytes, Access::Atomic);
+  }
+  return record;
+}
+
 void init_barrier(Warp& warp, uint32_t address, int lane, uint32_t count) {
   Cluster& cluster = *warp.cta->cluster;
   if (count == 0 || count > kMostBarrierCount) {
     misuse(warp, "mbar.count",
            fmt::format("{} is initialised with {} arrivals; it takes 1 to {}",
-                       name_of(warp, address), count, kMostBarrierCount));
+                       name_of_mbarrier(warp, address), count, kMostBarrierCount));
     return;
   }
   BarrierRecord* before = cluster.mbarriers.find(address);
@@ -171,7 +170,8 @@ void init_barrier(Warp& warp, uint32_t address, int lane, uint32_t count) {
   if (reinit) {
     misuse(warp, "mbar.reinit",
            fmt::format("{} is initialised again without mbarrier.inval; it was at {}",
-                       name_of(warp, address), warp.cta->describer->site(*before->initialised_at)));
+                       name_of_mbarrier(warp, address),
+                       warp.cta->describer->site(*before->initialised_at)));
   }
   BarrierRecord& record = cluster.mbarriers.add(address);
   if (before == nullptr) {
@@ -217,14 +217,14 @@ uint64_t arrive_at_barrier(Warp& warp, uint32_t address, int lane, const Barrier
   if (arrival.count == 0 || arrival.count > kMostBarrierCount) {
     misuse(warp, "mbar.count",
            fmt::format("{} arrivals at {}; there may be 1 to {}", arrival.count,
-                       name_of(warp, address), kMostBarrierCount));
+                       name_of_mbarrier(warp, address), kMostBarrierCount));
     return state;
   }
   if (arrival.drops) {
     if (arrival.count > record->expected) {
       misuse(warp, "mbar.overarrive",
              fmt::format("{} arrivals are dropped from {}, which expects {}", arrival.count,
-                         name_of(warp, address), record->expected));
+                         name_of_mbarrier(warp, address), record->expected));
     }
     record->expected -= std::min(record->expected, arrival.count);
   }
@@ -233,7 +233,7 @@ uint64_t arrive_at_barrier(Warp& warp, uint32_t address, int lane, const Barrier
   if (!arrival.completes && record->pending == 0 && record->tx == 0) {
     misuse(warp, "mbar.no_complete",
            fmt::format("an arrival with .noComplete completes phase {} of {}", record->phase,
-                       name_of(warp, address)));
+                       name_of_mbarrier(warp, address)));
   }
   end_phase_if_complete(cluster, *record);
   return state;
@@ -258,10 +258,6 @@ void complete_bytes(Warp& warp, uint32_t address, int lane, int64_t bytes) {
   remember(*record, event);
   add_tx(warp, *record, -bytes);
   end_phase_if_complete(*warp.cta->cluster, *record);
-}
-
-bool check_barrier(Warp& warp, uint64_t address, int lane) {
-  return known_barrier(warp, address, lane) != nullptr;
 }
 
 void complete_tx(Cluster& cluster, uint32_t address, int64_t bytes, AsyncOp& op) {
@@ -294,58 +290,6 @@ void arrive_by(Cluster& cluster, uint32_t address, uint32_t count, AsyncOp& op) 
   cluster.shadow.arrive(record->channel, op.known_at_issue);
   take_arrivals(*op.warp, *record, count);
   end_phase_if_complete(cluster, *record);
-}
-
-namespace {
-
-BarrierTest seen(Warp& warp, BarrierRecord& record, uint64_t phase, bool done, bool acquires) {
-  Cluster& cluster = *warp.cta->cluster;
-  if (done) {
-    if (acquires) cluster.shadow.observe(record.channel, warp.agent);
-    record.seen[warp.agent] = static_cast<int64_t>(phase);
-  }
-  return {.done = done, .record = &record, .phase = phase};
-}
-
-// A wait may mean the phase that the warp knows last, or the next one of that parity. If neither is valid now, the wait
-// passes or hangs by accident. Before its first wait a warp knows of none, and may begin anywhere.
-void check_slip(Warp& warp, const BarrierRecord& record, int64_t awaited, uint32_t parity) {
-  const int64_t own = record.seen[warp.agent];
-  if (own < 0) return;
-  const auto means = [&](int64_t last) {
-    const bool same = (last & 1) == parity;
-    return awaited == (same ? last : last + 1) || awaited == (same ? last + 2 : last + 1);
-  };
-  const Shadow& shadow = warp.cta->cluster->shadow;
-  const int64_t told =
-      int64_t{shadow.known_phases(record.channel, warp.agent)} - record.first_known_phase - 1;
-  if (means(own) || (told > own && means(told))) return;
-  report(
-      warp, Level::Error, "mbar.phase_slip",
-      fmt::format(
-          "phase slip: {} is in phase {}, and this warp waits for parity {}, which is phase {}; the "
-          "last phase that it has seen is {}, so that it cannot tell the two apart",
-          name_of(warp, record.address), record.phase, parity, awaited, own));
-}
-
-}  // namespace
-
-BarrierTest test_parity(Warp& warp, uint32_t address, int lane, uint32_t parity, bool acquires) {
-  BarrierRecord* record = known_barrier(warp, address, lane);
-  if (record == nullptr) return {};
-  const bool done = (record->phase & 1) != (parity & 1);
-  // The phase just before the current one, or the current one. Before phase 0 there was one of parity 1.
-  const int64_t awaited = static_cast<int64_t>(record->phase) - (done ? 1 : 0);
-  if (warp.cta->cluster->shadow.enabled()) check_slip(warp, *record, awaited, parity & 1);
-  if (awaited < 0) return {.done = true, .record = record, .phase = 0};
-  return seen(warp, *record, static_cast<uint64_t>(awaited), done, acquires);
-}
-
-BarrierTest test_state(Warp& warp, uint32_t address, int lane, uint64_t state, bool acquires) {
-  BarrierRecord* record = known_barrier(warp, address, lane);
-  if (record == nullptr) return {};
-  const uint64_t phase = state >> 20;
-  return seen(warp, *record, phase, record->phase > phase, acquires);
 }
 
 }  // namespace fa4::emu

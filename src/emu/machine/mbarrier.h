@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -90,8 +91,13 @@ void expect_bytes(Warp& warp, uint32_t address, int lane, int64_t bytes);
 // mbarrier.complete_tx by a thread.
 void complete_bytes(Warp& warp, uint32_t address, int lane, int64_t bytes);
 
-// At issue of an operation that will signal a barrier: whether one is there, and its initialisation known to the warp.
-bool check_barrier(Warp& warp, uint64_t address, int lane);
+// The barrier that a lane may use, its initialisation known to the warp; null: it may not, which has been reported.
+BarrierRecord* known_barrier(Warp& warp, uint64_t address, int lane);
+std::string name_of_mbarrier(const Warp& warp, uint32_t address);  // "mbarrier full[2]"
+// At issue of an operation that will signal a barrier.
+inline bool check_barrier(Warp& warp, uint64_t address, int lane) {
+  return known_barrier(warp, address, lane) != nullptr;
+}
 // In complete() of an operation: so many of its bytes have come. `address` has passed check_barrier.
 void complete_tx(Cluster& cluster, uint32_t address, int64_t bytes, AsyncOp& op);
 // An arrival that an operation makes (cp.async.mbarrier.arrive).

@@ -68,6 +68,8 @@ class Shadow {
   uint32_t begin_copy(uint32_t warp);
   Conflict copy_reads(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
   Conflict copy_writes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
+  // As an atomic does. Of several that are under way the last is known.
+  Conflict copy_changes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
   // fence.proxy.async by so many lanes of a warp, and a barrier among its lanes.
   void fence_proxy(uint32_t warp, int lanes);
   void lanes_meet(uint32_t warp);
@@ -178,6 +180,8 @@ class Shadow {
   Conflict check_write(uint32_t warp, uint32_t offset, uint32_t bytes) const;
   void note_write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes, uint32_t copy,
                   bool strong);
+  Conflict write_strongly(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes,
+                          uint32_t copy);
   Conflict write_range(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes,
                        uint32_t copy);
   void overwrite_sources(uint32_t warp, uint32_t offset, uint32_t bytes, Conflict* conflict);

@@ -19,6 +19,17 @@ Conflict Shadow::strong_read(uint32_t warp, uint32_t offset, uint32_t bytes) con
 }
 
 Conflict Shadow::strong_write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes) {
+  return write_strongly(warp, site, offset, bytes, 0);
+}
+
+Conflict Shadow::copy_changes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes) {
+  const Conflict before = atomic(copies_[copy].warp, offset, bytes);
+  const Conflict conflict = write_strongly(copies_[copy].warp, site, offset, bytes, copy);
+  return before.kind != Conflict::Kind::None ? before : conflict;
+}
+
+Conflict Shadow::write_strongly(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes,
+                                uint32_t copy) {
   Conflict first;
   if (!enabled_ || bytes == 0) return first;
   for (uint32_t index = offset / 4; index <= (offset + bytes - 1) / 4; ++index) {
@@ -29,7 +40,7 @@ Conflict Shadow::strong_write(uint32_t warp, const void* site, uint32_t offset, 
     const uint32_t end = std::min(index * 4 + 4, offset + bytes);
     first = check_write(warp, begin, end - begin);
   }
-  note_write(warp, site, offset, bytes, 0, true);
+  note_write(warp, site, offset, bytes, copy, true);
   if (!sources_.empty()) overwrite_sources(warp, offset, bytes, &first);
   return first;
 }

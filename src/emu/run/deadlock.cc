@@ -129,6 +129,13 @@ void ClusterRun::end_cluster() {
                                   : "have come that were not expected by",
                     name, record.phase, events_of_phase(cluster_, record)));
   }
+  for (const auto& op : cluster_.operations) {  // only those that cannot go on are left
+    const std::string why = op->why_disabled();
+    state_.reports->add(
+        Level::Error, "async.unfinished", program_.site(*op->site),
+        fmt::format("unfinished: {} of {} is never made, and all warps have exited{}", op->what(),
+                    cluster_.name_of(op->warp->agent), why.empty() ? "" : "; " + why + " it"));
+  }
 }
 
 }  // namespace fa4::emu

@@ -5,12 +5,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <mutex>
-#include <thread>
 
 #include "emu/isa/table.h"
 #include "emu/ptx/parser.h"
 #include "emu/run/functions.h"
+#include "emu/run/launch.h"
 #include "emu/run/names.h"
 #include "emu/run/program.h"
 #include "emu/run/schedule.h"
@@ -86,88 +85,6 @@ void write_initializers(const ptx::Variable& variable, const ModuleSymbols& symb
              static_cast<uint64_t>(value.offset);
     }
     std::memcpy(to + i * size, &bits, size);
-  }
-}
-
-uint64_t volume_of_launch(const std::array<uint32_t, 3>& extents) {
-  return uint64_t{extents[0]} * extents[1] * extents[2];
-}
-
-std::string text_of_extents(const std::array<uint32_t, 3>& extents) {
-  return fmt::format("({}, {}, {})", extents[0], extents[1], extents[2]);
-}
-
-void check_cluster(const KernelLaunch& launch, const Program& program,
-                   const MachineOptions& options) {
-  const std::string cluster = text_of_extents(launch.cluster);
-  const uint64_t size = volume_of_launch(launch.cluster);
-  if (program.blocks_are_clusters) {
-    throw MachineError("a kernel with .blocksareclusters is not served");
-  }
-  if (program.required_cluster[0] != 0 && program.required_cluster != launch.cluster) {
-    throw MachineError(fmt::format("cluster is {}; the kernel requires {} (.reqnctapercluster)",
-                                   cluster, text_of_extents(program.required_cluster)));
-  }
-  if (size == 1) return;
-  if (options.arch < 90) {
-    throw MachineError(fmt::format("cluster is {}; sm_{} has no clusters", cluster, options.arch));
-  }
-  const uint64_t most = launch.non_portable_cluster ? 16 : 8;
-  if (size == 0 || size > most) {
-    throw MachineError(fmt::format("cluster is {}; it may have 1 to {} CTAs{}", cluster, most,
-                                   launch.non_portable_cluster ? "" : ", as every device allows"));
-  }
-  if (program.max_cluster != 0 && size > program.max_cluster) {
-    throw MachineError(fmt::format("cluster is {}; the kernel allows {} CTAs (.maxclusterrank)",
-                                   cluster, program.max_cluster));
-  }
-  for (size_t i = 0; i < 3; ++i) {
-    if (launch.grid[i] % launch.cluster[i] != 0) {
-      throw MachineError(fmt::format("grid is {}; it must be a multiple of the cluster, {}",
-                                     text_of_extents(launch.grid), cluster));
-    }
-  }
-}
-
-// What the driver checks: a launch that it would refuse is refused.
-void check_launch(const KernelLaunch& launch, const Program& program,
-                  const MachineOptions& options) {
-  const uint64_t threads = volume_of_launch(launch.block);
-  if (threads == 0 || threads > 1024 || launch.block[0] > 1024 || launch.block[1] > 1024 ||
-      launch.block[2] > 64) {
-    throw MachineError(fmt::format("block is {}; it must have 1 to 1024 threads, at most 64 in z",
-                                   text_of_extents(launch.block)));
-  }
-  if (volume_of_launch(launch.grid) == 0 || launch.grid[0] > 0x7fffffff || launch.grid[1] > 65535 ||
-      launch.grid[2] > 65535 || volume_of_launch(launch.grid) > 0x7fffffff) {
-    throw MachineError(
-        fmt::format("grid is {}; it must be positive, at most 2147483647 in x and in "
-                    "all and 65535 in y and z",
-                    text_of_extents(launch.grid)));
-  }
-  check_cluster(launch, program, options);
-  if (program.required_threads[0] != 0 && program.required_threads != launch.block) {
-    throw MachineError(fmt::format("block is {}; the kernel requires {} (.reqntid)",
-                                   text_of_extents(launch.block),
-                                   text_of_extents(program.required_threads)));
-  }
-  if (program.max_threads[0] != 0 && threads > volume_of_launch(program.max_threads)) {
-    throw MachineError(fmt::format("block has {} threads; the kernel allows {} (.maxntid)", threads,
-                                   volume_of_launch(program.max_threads)));
-  }
-  const uint64_t shared =
-      uint64_t{program.dynamic_shared_base} - kReservedShared + launch.dynamic_shared_bytes;
-  const bool datacenter = options.arch / 10 == 9 || options.arch / 10 == 10;
-  const uint64_t most = (options.arch == 80 ? 163 : datacenter ? 227 : 99) << 10;
-  if (shared > most) {
-    throw MachineError(
-        fmt::format("the launch asks for {} bytes of shared memory; sm_{} has {} for a "
-                    "block",
-                    shared, options.arch, most));
-  }
-  if (launch.params.size() != program.param_bytes) {
-    throw MachineError(fmt::format("{} bytes of parameters are given; {} takes {}",
-                                   launch.params.size(), program.entry, program.param_bytes));
   }
 }
 
@@ -301,10 +218,7 @@ GlobalRange Machine::variable(ModuleId module, std::string_view name) const {
 RunReport Machine::launch(const KernelLaunch& given) {
   const Program& program = state_->program(given.module, given.entry);
   KernelLaunch launch = given;
-  // Without a cluster, the kernel's own is taken.
-  if (volume_of_launch(launch.cluster) == 1 && program.required_cluster[0] != 0) {
-    launch.cluster = program.required_cluster;
-  }
+  complete_launch(&launch, program);
   check_launch(launch, program, state_->options);
   if (program.uses_heap) state_->heap.open(&state_->memory);
   Reports reports;
@@ -328,36 +242,7 @@ RunReport Machine::launch(const KernelLaunch& given) {
   const LaunchNames names(program, launch);
   shared.names = &names;
 
-  // Clusters are independent, so their results do not depend on which thread runs them. Atomics on global memory tie
-  // them together: then one thread runs them, in order; where they may wait for one another, several at a time.
-  const auto num_clusters =
-      static_cast<uint32_t>(volume_of_launch(launch.grid) / volume_of_launch(launch.cluster));
-  const uint32_t wanted = state_->options.threads == 0
-                              ? std::max(1u, std::thread::hardware_concurrency())
-                              : state_->options.threads;
-  const uint32_t num_threads = program.global_atomics ? 1 : std::min(wanted, num_clusters);
-  std::atomic<uint32_t> next = 0;
-  std::vector<uint64_t> counts(isa::num_forms(), 0);
-  std::mutex mutex;
-  const auto work = [&] {
-    ClusterRun run(shared);
-    try {
-      for (uint32_t at = next++; at < num_clusters; at = next++) run.run(at);
-    } catch (const Stop&) {
-      shared.stopped = true;
-    }
-    const std::lock_guard lock(mutex);
-    const std::vector<uint64_t> own = run.counts();
-    for (size_t form = 0; form < counts.size(); ++form) counts[form] += own[form];
-  };
-  std::vector<std::thread> helpers;
-  if (program.waits_on_memory) {
-    run_beside_one_another(shared, num_clusters, &counts);
-  } else {
-    for (uint32_t thread = 1; thread < num_threads; ++thread) helpers.emplace_back(work);
-    work();
-  }
-  for (std::thread& thread : helpers) thread.join();
+  const std::vector<uint64_t> counts = run_clusters(shared);
 
   RunReport report;
   report.finished = !shared.stopped;

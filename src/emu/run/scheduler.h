@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,22 @@
 #include "emu/run/schedule.h"
 
 namespace fa4::emu {
+
+// Clusters of a launch that have not begun, in the order of their numbers. Taken by all threads.
+class PendingClusters {
+ public:
+  void reset(uint32_t count) { count_ = count; }
+  uint32_t count() const { return count_; }  // of the launch
+  bool empty() const { return next_ >= count_; }
+  std::optional<uint32_t> take() {
+    const uint32_t taken = next_ < count_ ? next_++ : count_;
+    return taken < count_ ? std::optional(taken) : std::nullopt;
+  }
+
+ private:
+  uint32_t count_ = 0;
+  std::atomic<uint32_t> next_ = 0;
+};
 
 // What all clusters of a launch share.
 struct LaunchState {
@@ -26,6 +43,7 @@ struct LaunchState {
   Heap* heap = nullptr;
   LaunchSchedule* written = nullptr;   // takes what is chosen
   LaunchSchedule* followed = nullptr;  // says what is chosen
+  PendingClusters pending;
   std::atomic<uint64_t> instructions = 0;
   std::atomic<bool> stopped = false;
 };
@@ -92,9 +110,8 @@ class ClusterRun {
   std::vector<uint64_t> counts_;  // by form: what guards have kept from the stretches, negative
 };
 
-// All clusters of a launch, several at a time; adds the warp instructions by form to `counts`.
-void run_beside_one_another(LaunchState& state, uint32_t num_clusters,
-                            std::vector<uint64_t>* counts);
+// All clusters of a launch; the warp instructions by form.
+std::vector<uint64_t> run_clusters(LaunchState& state);
 
 [[noreturn]] void report_deadlock(LaunchState& state, const std::vector<const ClusterRun*>& runs);
 

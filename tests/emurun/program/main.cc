@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "../check.h"
 #include "../fatbin_bytes.h"
 #include "cuda.h"
 #include "kernels.h"
@@ -17,14 +18,6 @@
 namespace {
 
 using namespace fa4::emurun::testing;  // NOLINT
-
-#define CHECK(condition)                                                \
-  do {                                                                  \
-    if (!(condition)) {                                                 \
-      std::printf("line %d: %s does not hold\n", __LINE__, #condition); \
-      std::exit(1);                                                     \
-    }                                                                   \
-  } while (false)
 
 constexpr int kCount = 1000;
 
