@@ -25,6 +25,10 @@ constexpr TensorFormat kTensorF16 = {10, 15, 0x7c00, 0x8000};
 constexpr TensorFormat kTensorBF16 = {7, 127, 0x7f80, 0x8000};
 constexpr TensorFormat kTensorE4M3 = {3, 7, 0x7e, 0x80, false};
 constexpr TensorFormat kTensorE5M2 = {2, 15, 0x7c, 0x80};
+constexpr TensorFormat kTensorE2M3 = {3, 1, 0x1f, 0x20, false};
+constexpr TensorFormat kTensorE3M2 = {2, 3, 0x1f, 0x20, false};
+constexpr TensorFormat kTensorE2M1 = {1, 1, 0x7, 0x8, false};
+constexpr TensorFormat kTensorTF32 = {10, 127, 0x7f800000 >> 13, 0x80000000 >> 13};  // without the low bits
 constexpr TensorFormat kTensorF32 = {23, 127, 0x7f800000, 0x80000000};
 
 const TensorFormat& tensor_format(TensorElement element) {
@@ -36,9 +40,17 @@ const TensorFormat& tensor_format(TensorElement element) {
     case TensorElement::E4M3:
       return kTensorE4M3;
     case TensorElement::E5M2:
+      return kTensorE5M2;
+    case TensorElement::E2M3:
+      return kTensorE2M3;
+    case TensorElement::E3M2:
+      return kTensorE3M2;
+    case TensorElement::E2M1:
+      return kTensorE2M1;
+    case TensorElement::TF32:
       break;
   }
-  return kTensorE5M2;
+  return kTensorTF32;
 }
 
 // significand * 2^(exponent - mantissa_bits); a denormal number has the exponent of the smallest normal one.
@@ -103,20 +115,25 @@ int64_t tensor_shorten(int64_t sum, int bits) {
 
 }  // namespace
 
-uint32_t tensor_step(const TensorRules& rules, const uint16_t* a, const uint16_t* b, int terms,
+template <class Code>
+uint32_t tensor_step(const TensorRules& rules, const Code* a, const Code* b, int terms,
                      uint32_t c_bits) {
+  const auto code = [](TensorElement element, Code bits) -> uint32_t {
+    return element == TensorElement::TF32 ? uint32_t{bits} >> 13 : bits;
+  };
   const TensorFormat& format_a = tensor_format(rules.a);
   const TensorFormat& format_b = tensor_format(rules.b);
   const TensorFormat& accumulator = rules.half_accumulator ? kTensorF16 : kTensorF32;
-  const TensorNumber c = tensor_number(c_bits, accumulator);
+  TensorNumber c = tensor_number(c_bits, accumulator);
+  if (c.significand != 0) c.exponent -= rules.c_shift;
   TensorSpecials specials;
   specials.add(c);
   int64_t products[kTensorMostTerms];
   int exponents[kTensorMostTerms];
   int largest = c.exponent;
   for (int k = 0; k < terms; ++k) {
-    const TensorNumber x = tensor_number(a[k], format_a);
-    const TensorNumber y = tensor_number(b[k], format_b);
+    const TensorNumber x = tensor_number(code(rules.a, a[k]), format_a);
+    const TensorNumber y = tensor_number(code(rules.b, b[k]), format_b);
     specials.add(x, y);
     products[k] = x.significand * y.significand;
     exponents[k] = products[k] == 0 ? kTensorZeroExponent : x.exponent + y.exponent;
@@ -138,6 +155,9 @@ uint32_t tensor_step(const TensorRules& rules, const uint16_t* a, const uint16_t
   if (rules.half_accumulator) return tensor_round16(sum, unit);
   return tensor_truncate32(tensor_shorten(sum, rules.result_bits), unit);
 }
+
+template uint32_t tensor_step(const TensorRules&, const uint16_t*, const uint16_t*, int, uint32_t);
+template uint32_t tensor_step(const TensorRules&, const uint32_t*, const uint32_t*, int, uint32_t);
 
 void tensor_exact_plain(const TensorKind& kind, const TensorOperands& operands) {
   const auto half = [](const auto& rows, FragmentPlace place) {

@@ -20,7 +20,9 @@
 
 namespace fa4::emu::isa {
 
-enum class TensorElement : uint8_t { F16, BF16, E4M3, E5M2 };  // of A and B
+// Of A and B. The first four are those of mma.sync and wgmma, the others tcgen05's: TF32 is an f32 whose low 13 bits
+// do not count, the last three are in the low bits of a code.
+enum class TensorElement : uint8_t { F16, BF16, E4M3, E5M2, E2M3, E3M2, E2M1, TF32 };
 enum class TensorModel : uint8_t { Fast, Ampere, Hopper };
 
 struct TensorKind {
@@ -58,10 +60,12 @@ struct TensorRules {
   bool half_accumulator = false;
   int fraction_bits = 25;
   int result_bits = 23;  // fraction bits of an f32 that are kept
+  int c_shift = 0;       // C counts as C * 2^-c_shift
 };
 inline constexpr int kTensorMostTerms = 32;
-uint32_t tensor_step(const TensorRules& rules, const uint16_t* a, const uint16_t* b, int terms,
-                     uint32_t c);
+// Code: uint16_t, or uint32_t, which TF32 needs.
+template <class Code>
+uint32_t tensor_step(const TensorRules& rules, const Code* a, const Code* b, int terms, uint32_t c);
 
 // The model of an architecture. Ampere's (and Ada's) is from literature.
 TensorModel tensor_model(uint32_t arch, bool exact);

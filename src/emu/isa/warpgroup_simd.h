@@ -245,7 +245,7 @@ WarpgroupFn warpgroup_function(const WarpgroupKind& kind) {
       return kind.b == TensorElement::E4M3
                  ? warpgroup_pick<TensorElement::E4M3, TensorElement::E4M3>(kind)
                  : warpgroup_pick<TensorElement::E4M3, TensorElement::E5M2>(kind);
-    case TensorElement::E5M2:
+    default:
       break;
   }
   return kind.b == TensorElement::E4M3

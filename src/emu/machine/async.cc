@@ -115,16 +115,17 @@ void issue(std::unique_ptr<AsyncOp> op) {
   }
 }
 
-std::byte* note_source(AsyncOp& op, uint64_t address, int lane, uint32_t bytes,
-                       uint32_t alignment) {
+std::byte* note_source(AsyncOp& op, uint64_t address, int lane, uint32_t bytes, uint32_t alignment,
+                       bool peers) {
   Warp& warp = *op.warp;
-  std::byte* at = place_in_shared(warp, address, lane, bytes, Access::Read, alignment, false);
+  std::byte* at = place_in_shared(warp, address, lane, bytes, Access::Read, alignment, peers);
   if (at == nullptr) return nullptr;
-  if (std::popcount(op.lanes) > 1) warp.cta->cluster->shadow.issued_by_all(warp.agent);
-  report_conflict(
-      warp,
-      warp.cta->cluster->shadow.copy_reads(op.id, op.site, warp.cta->shadow_offset(at), bytes),
-      static_cast<uint32_t>(address & kOffsetMask), lane, Access::Read);
+  Cluster& cluster = *warp.cta->cluster;
+  if (std::popcount(op.lanes) > 1) cluster.shadow.issued_by_all(warp.agent);
+  report_conflict(warp,
+                  cluster.shadow.copy_reads(op.id, op.site,
+                                            cta_of(cluster, address)->shadow_offset(at), bytes),
+                  static_cast<uint32_t>(address & kOffsetMask), lane, Access::Read);
   return at;
 }
 

@@ -87,10 +87,10 @@ void issue(std::unique_ptr<AsyncOp> op);
 
 // The shared memory that an operation will read, or write. The place is checked and told to the shadow now, with the
 // issuing instruction; `lane` is named in reports. A target is filled with poison until it is written, unless the
-// operation reads it too (accumulates). Only a target may lie in another CTA of the cluster. Null: it may not, which has
-// been reported.
+// operation reads it too (accumulates). A target may lie in another CTA of the cluster, a source where `peers` says so. Null:
+// it may not, which has been reported.
 std::byte* note_source(AsyncOp& op, uint64_t address, int lane, uint32_t bytes,
-                       uint32_t alignment = 16);
+                       uint32_t alignment = 16, bool peers = false);
 std::byte* note_target(AsyncOp& op, uint64_t address, int lane, uint32_t bytes,
                        uint32_t alignment = 16, bool accumulates = false);
 // The same for an operation that changes each of its bytes in one piece: such ones do not race with one another, nor

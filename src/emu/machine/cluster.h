@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "emu/machine/async.h"
@@ -13,6 +14,7 @@
 #include "emu/machine/mbarrier.h"
 #include "emu/machine/random.h"
 #include "emu/machine/shadow.h"
+#include "emu/machine/tensor_op.h"
 
 namespace fa4::emu {
 
@@ -28,9 +30,10 @@ struct Cluster {
   std::vector<std::unique_ptr<Cta>> ctas;  // by rank
   uint32_t index = 0;                      // in the grid
   Shadow shadow;
-  uint32_t shared_bytes = 0;                         // of a CTA, in the shadow
-  std::vector<std::unique_ptr<AsyncOp>> operations;  // unfinished, oldest first
-  uint64_t num_operations = 0;                       // ever
+  uint32_t shared_bytes = 0;                              // of a CTA, in the shadow
+  std::vector<std::unique_ptr<AsyncOp>> operations;       // unfinished, oldest first
+  uint64_t num_operations = 0;                            // ever
+  std::unordered_map<uint32_t, TensorPipe> tensor_pipes;  // by agent * 32 + lane
   MbarrierLedger mbarriers;
   ClusterBarrier barrier;
   Random random{0};

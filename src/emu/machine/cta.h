@@ -14,6 +14,7 @@
 #include "emu/machine/memory.h"
 #include "emu/machine/output.h"
 #include "emu/machine/report.h"
+#include "emu/machine/tmem.h"
 #include "emu/machine/warp.h"
 
 namespace fa4::emu {
@@ -59,6 +60,7 @@ struct Cta {
   uint32_t free_registers = 0;  // of its pool: setmaxnreg
   // By warpgroup; none until one is issued.
   std::vector<WgmmaQueue> wgmma;
+  Tmem tmem;
   GlobalMemory* memory = nullptr;
   Reports* reports = nullptr;
   const Describer* describer = nullptr;

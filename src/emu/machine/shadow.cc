@@ -42,11 +42,11 @@ bool Shadow::ordered(uint32_t warp, const Event& write, Conflict* conflict) cons
   if (write.clock == 0) return true;
   if (write.copy != 0) {
     const Copy& copy = copies_[write.copy];
-    if (copy.done[0].clock == 0) {
+    if (knows_done(warp, copy)) return true;
+    if (copy.pipe != 0 || copy.done[0].clock == 0) {
       *conflict = {Conflict::Kind::CopyPending, copy.warp, write.site};
       return false;
     }
-    if (knows_done(warp, copy)) return true;
     // Somebody has waited, and has not told this one.
     *conflict = {Conflict::Kind::WriteRead, copy.warp, write.site};
     return false;

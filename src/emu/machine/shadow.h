@@ -28,6 +28,7 @@ struct Conflict {
     CopyPending,  // bytes that an operation writes, which has not been waited for
     CopyReading,  // bytes that an operation reads, which has not been waited for
     Unfenced,  // bytes that an operation reads, and no proxy fence has carried an ordinary write of them over
+    PipeOrder,  // as CopyPending or CopyReading, by an operation of the same thread's pipe that is not ordered before
     UnfencedLanes,  // likewise: each lane has fenced for itself, and no warp barrier has told the one that issues
     Unwritten,  // bytes that nobody has written
   };
@@ -37,6 +38,19 @@ struct Conflict {
 };
 
 using Clocks = std::vector<uint32_t>;  // by agent
+
+// Operations that are ordered within a pipe without a wait, some of them (machine/tensor_op.h).
+enum class TensorKind : uint8_t { Mma, Copy, NarrowCopy, Shift };  // NarrowCopy: tcgen05.cp.4x256b
+
+// Whether the earlier of two operations of a pipe is made before the later one (PTX ISA 9.0, 9.7.16.6.2): mma before the
+// mma of the same accumulator and shape (the same key), cp and shift before mma, mma before shift, shift before
+// cp.4x256b.
+constexpr bool is_pipelined(TensorKind earlier, uint64_t earlier_key, TensorKind later,
+                            uint64_t later_key) {
+  if (later == TensorKind::Mma) return earlier != TensorKind::Mma || earlier_key == later_key;
+  if (later == TensorKind::Shift) return earlier == TensorKind::Mma;
+  return later == TensorKind::NarrowCopy && earlier == TensorKind::Shift;
+}
 
 class Shadow {
  public:
@@ -70,6 +84,24 @@ class Shadow {
   Conflict copy_writes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
   // As an atomic does. Of several that are under way the last is known.
   Conflict copy_changes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
+
+  // Tensor memory: cells behind those of shared memory, a byte for each lane of a column, 16 lanes together. Returns where
+  // they begin.
+  uint32_t add_memory(uint32_t bytes);
+  // An operation is known to be done when its pipe, a channel, has come to a position.
+  void enter_pipe(uint32_t copy, uint32_t channel, uint32_t position, TensorKind kind,
+                  uint64_t key);
+  // What somebody knows together with all of a pipe until a position.
+  Clocks with_pipe(Clocks knowing, uint32_t channel, uint32_t position) const;
+  // As copy_reads and copy_writes; `unwritten`: bytes that nobody has written are no conflict.
+  Conflict tensor_reads(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes,
+                        bool unwritten);
+  Conflict tensor_writes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
+  bool is_any_written(uint32_t offset, uint32_t bytes) const;
+  bool is_all_written(uint32_t offset, uint32_t bytes) const;
+  // The memory is given up by a warp; nobody has written there afterwards.
+  Conflict forget(uint32_t warp, uint32_t offset, uint32_t bytes);
+
   // fence.proxy.async by so many lanes of a warp, and a barrier among its lanes.
   void fence_proxy(uint32_t warp, int lanes);
   void lanes_meet(uint32_t warp);
@@ -146,6 +178,9 @@ class Shadow {
     std::array<Known, 4> done;
     Known read;  // its sources
     const void* site = nullptr;
+    uint32_t pipe = 0;  // a channel, plus 1; 0: none
+    TensorKind kind = TensorKind::Mma;
+    uint64_t key = 0;
   };
   struct Sources {  // 16 bytes that operations read
     uint32_t copy = 0;
@@ -186,6 +221,9 @@ class Shadow {
                        uint32_t copy);
   void overwrite_sources(uint32_t warp, uint32_t offset, uint32_t bytes, Conflict* conflict);
   void check_source(uint32_t warp, uint32_t copy, Conflict* conflict) const;
+  static bool pipelined(const Copy& earlier, const Copy& later);
+  bool tensor_ordered(const Copy& by, const Event& write, Conflict* conflict) const;
+  void check_tensor_sources(const Copy& by, Sources& sources, Conflict* conflict);
   void add_source(uint32_t copy, Sources& sources);
   void learn(uint32_t warp, const Clocks& from);
 
@@ -204,7 +242,7 @@ class Shadow {
   Event reading_;  // the event of the last read
   uint32_t reading_event_ = 0;
   Memo memo_;
-  std::vector<Sources> sources_;  // none until an operation reads
+  std::vector<Sources> sources_;  // of 16 bytes; none until an operation reads
   std::vector<std::vector<uint32_t>> lists_;
   std::vector<Channel> channels_;  // agent agent_of(index)
   std::vector<Fence> fences_;      // by warp

@@ -8,7 +8,7 @@ namespace fa4::emu {
 
 uint32_t Shadow::begin_copy(uint32_t warp) {
   if (!enabled_) return 0;
-  copies_.push_back({.warp = warp, .done = {}, .read = {}, .site = nullptr});
+  copies_.push_back({.warp = warp, .done = {}, .read = {}});
   return static_cast<uint32_t>(copies_.size() - 1);
 }
 
@@ -45,14 +45,16 @@ Conflict Shadow::copy_reads(uint32_t copy, const void* site, uint32_t offset, ui
   return first;
 }
 
-// Readers of which the new one's issuer knows are forgotten: who knows of the new one knows of them.
+// Readers of which the new one's issuer knows, and those of its pipe, are forgotten: who knows of the new one knows of
+// them.
 void Shadow::add_source(uint32_t copy, Sources& sources) {
-  const uint32_t warp = copies_[copy].warp;
-  if (sources.others != 0) {
-    std::erase_if(lists_[sources.others],
-                  [&](uint32_t other) { return knows_done(warp, copies_[other]); });
-  }
-  if (sources.copy != 0 && sources.copy != copy && !knows_done(warp, copies_[sources.copy])) {
+  const Copy& added = copies_[copy];
+  const auto is_implied = [&](uint32_t other) {
+    const Copy& reader = copies_[other];
+    return (reader.pipe != 0 && reader.pipe == added.pipe) || knows_done(added.warp, reader);
+  };
+  if (sources.others != 0) std::erase_if(lists_[sources.others], is_implied);
+  if (sources.copy != 0 && sources.copy != copy && !is_implied(sources.copy)) {
     if (sources.others == 0) {
       sources.others = static_cast<uint32_t>(lists_.size());
       lists_.emplace_back();
@@ -70,7 +72,7 @@ void Shadow::check_source(uint32_t warp, uint32_t reader, Conflict* conflict) co
   if (conflict->kind != Conflict::Kind::None || knows(warp, copy.read) || knows_done(warp, copy)) {
     return;
   }
-  const bool waited = copy.read.clock != 0 || copy.done[0].clock != 0;
+  const bool waited = copy.pipe == 0 && (copy.read.clock != 0 || copy.done[0].clock != 0);
   *conflict = {waited ? Conflict::Kind::ReadWrite : Conflict::Kind::CopyReading, copy.warp,
                copy.site};
 }

@@ -3,17 +3,10 @@
 // beside one another are equal numbers, and what is found for one holds for all of such a run.
 #include <algorithm>
 
-#include "emu/machine/shadow.h"
+#include "emu/machine/shadow_runs.h"
 
 namespace fa4::emu {
 namespace {
-
-// Bits of the bytes [offset, offset + bytes) within the cell at `cell` * 4.
-uint32_t bytes_within(uint32_t cell, uint32_t offset, uint32_t bytes) {
-  const uint32_t begin = std::max(cell * 4, offset) - cell * 4;
-  const uint32_t end = std::min(cell * 4 + 4, offset + bytes) - cell * 4;
-  return ((1u << end) - 1) & ~((1u << begin) - 1);
-}
 
 size_t hash_of(uint32_t warp, const void* site, uint32_t copy) {
   const auto bits =
@@ -22,28 +15,6 @@ size_t hash_of(uint32_t warp, const void* site, uint32_t copy) {
 }
 
 }  // namespace
-
-template <class Body>
-void Shadow::for_runs(uint32_t offset, uint32_t bytes, Body body) const {
-  const uint32_t end = (offset + bytes + 3) / 4;
-  const uint32_t whole_end = (offset + bytes) / 4;
-  for (uint32_t index = offset / 4; index < end;) {
-    const uint32_t mask = bytes_within(index, offset, bytes);
-    uint32_t next = index + 1;
-    if (mask == 0xf) {
-      const Cell* const cells = cells_.data();
-      const uint64_t first = cells[index].bits;
-      while (next + 4 <= whole_end &&
-             ((cells[next].bits ^ first) | (cells[next + 1].bits ^ first) |
-              (cells[next + 2].bits ^ first) | (cells[next + 3].bits ^ first)) == 0) {
-        next += 4;
-      }
-      while (next < whole_end && cells[next].bits == first) ++next;
-    }
-    body(index, next - index, mask);
-    index = next;
-  }
-}
 
 // The event of a warp now.
 uint32_t Shadow::event_now(uint32_t warp, const void* site, uint32_t copy, bool strong) {

@@ -30,6 +30,7 @@ struct WaitOn {
     Wgmma,           // likewise, of the warp
     Mbarrier,        // id: index in the ledger; generation: the phase that must have completed
     ClusterBarrier,  // generation: that must have ended
+    TensorMemory,    // its request to allocate
     Registers,       // id: how many the pool must have
     Poll,            // generation: Cluster::progress when it was seen that polling is in vain
     Join,

@@ -44,6 +44,7 @@ void ClusterRun::begin(uint32_t cluster_index) {
   cluster_.impatient = policy_ == Policy::Torn || policy_ == Policy::Random;
   cluster_.operations.clear();
   cluster_.num_operations = 0;
+  cluster_.tensor_pipes.clear();
   cluster_.mbarriers.clear();
   next_warp_ = 0;
   const uint32_t shared = program_.dynamic_shared_base + launch.dynamic_shared_bytes;
@@ -72,6 +73,7 @@ void ClusterRun::begin_cta(Cta& cta, uint32_t rank) {
   cta.first_agent = rank * num_warps;
   cta.free_registers = 0;  // a launch gives all to its warps
   cta.wgmma.clear();
+  cta.tmem.reset();
   cta.params = launch.params;
   cta.local_bytes = program_.local_bytes;
   cta.barriers = {};

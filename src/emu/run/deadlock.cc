@@ -52,6 +52,8 @@ std::string ClusterRun::what_it_waits_for(const Warp& warp, const Split& split) 
     case WaitOn::Kind::Registers:
       return fmt::format("wait for {} registers; {} are free", split.wait.id,
                          warp.cta->free_registers);
+    case WaitOn::Kind::TensorMemory:
+      return warp.cta->tmem.what_allocation_waits_for(warp);
     case WaitOn::Kind::Poll:
       return "look again and again at what nobody changes";
     case WaitOn::Kind::Nothing:
@@ -118,6 +120,13 @@ void report_deadlock(LaunchState& state, const std::vector<const ClusterRun*>& r
 
 // What must not be left when all have exited.
 void ClusterRun::end_cluster() {
+  for (const auto& cta : cluster_.ctas) {
+    const std::string left = cta->tmem.leftovers();
+    if (left.empty()) continue;
+    state_.reports->add(Level::Error, "tmem.leak", left,
+                        fmt::format("tensor memory lost: CTA ({}, {}, {}) has exited with {}",
+                                    cta->index[0], cta->index[1], cta->index[2], left));
+  }
   for (const BarrierRecord& record : cluster_.mbarriers.records()) {
     if (!record.live || record.tx == 0) continue;
     const std::string name = cluster_.name_of_shared(record.address);

@@ -87,7 +87,8 @@ void check_launch(const KernelLaunch& launch, const Program& program,
   }
   const uint64_t shared =
       uint64_t{program.dynamic_shared_base} - kReservedShared + launch.dynamic_shared_bytes;
-  const uint64_t most = (options.arch == 80 ? 163 : options.arch / 10 == 9 ? 227 : 99) << 10;
+  const bool datacenter = options.arch / 10 == 9 || options.arch / 10 == 10;
+  const uint64_t most = (options.arch == 80 ? 163 : datacenter ? 227 : 99) << 10;
   if (shared > most) {
     throw MachineError(
         fmt::format("the launch asks for {} bytes of shared memory; sm_{} has {} for a "

@@ -113,6 +113,8 @@ bool ClusterRun::ready(Warp& warp, size_t at) {
       return cluster_.barrier.generation > split.wait.generation;
     case WaitOn::Kind::Registers:
       return warp.cta->free_registers >= split.wait.id;
+    case WaitOn::Kind::TensorMemory:
+      return Tmem::can_allocate(warp);
     case WaitOn::Kind::Poll:
       return *cluster_.progress != split.wait.generation;
     case WaitOn::Kind::Join:

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "emu/isa/tcgen05_gather.h"
+
+#include <array>
+#include <cstring>
+
+namespace fa4::emu::isa {
+namespace {
+
+using Tcgen05Codes = std::array<uint32_t, 16>;  // of a unit of 16 bytes
+
+template <class T>
+void tcgen05_spread(const std::byte* unit, uint32_t sign, Tcgen05Codes& codes) {
+  constexpr size_t kCount = 16 / sizeof(T);
+  std::array<T, kCount> numbers;
+  std::memcpy(numbers.data(), unit, 16);
+  for (size_t i = 0; i < kCount; ++i) codes[i] = numbers[i] ^ sign;
+}
+
+// Sixteen elements of fewer bits, packed, behind which the unit has padding (9.7.16.10.4.4).
+template <uint32_t kBits>
+void tcgen05_unpack(const std::byte* unit, uint32_t sign, Tcgen05Codes& codes) {
+  std::array<uint64_t, 2> words;
+  std::memcpy(words.data(), unit, 16);
+  for (uint32_t i = 0; i < 16; ++i) {
+    const uint32_t at = i * kBits;
+    uint64_t bits = words[at / 64] >> at % 64;
+    if (at % 64 + kBits > 64) bits |= words[1] << (64 - at % 64);
+    codes[i] = (static_cast<uint32_t>(bits) & ((1u << kBits) - 1)) ^ sign;
+  }
+}
+
+uint32_t tcgen05_sign(TensorElement element) {
+  switch (element) {
+    case TensorElement::F16:
+    case TensorElement::BF16:
+      return 0x8000;
+    case TensorElement::E4M3:
+    case TensorElement::E5M2:
+      return 0x80;
+    case TensorElement::E2M3:
+    case TensorElement::E3M2:
+      return 0x20;
+    case TensorElement::E2M1:
+      return 8;
+    case TensorElement::TF32:
+      break;
+  }
+  return 0x80000000;
+}
+
+using Tcgen05Read = void (*)(const std::byte*, uint32_t, Tcgen05Codes&);
+
+Tcgen05Read tcgen05_read_of(TensorElement element) {
+  switch (element) {
+    case TensorElement::F16:
+    case TensorElement::BF16:
+      return tcgen05_spread<uint16_t>;
+    case TensorElement::E4M3:
+    case TensorElement::E5M2:
+      return tcgen05_spread<uint8_t>;
+    case TensorElement::E2M3:
+    case TensorElement::E3M2:
+      return tcgen05_unpack<6>;
+    case TensorElement::E2M1:
+      return tcgen05_unpack<4>;
+    case TensorElement::TF32:
+      break;
+  }
+  return tcgen05_spread<uint32_t>;
+}
+
+// Calls put(row, k, code) for each element.
+template <class Put>
+void tcgen05_for_elements(const Tcgen05Shape& shape, TensorElement element, bool negate,
+                          const MatrixLayout& layout, uint32_t rows, const std::byte* shared,
+                          Put put) {
+  const Tcgen05Read read = tcgen05_read_of(element);
+  const uint32_t sign = negate ? tcgen05_sign(element) : 0;
+  const uint32_t in_unit = 16 / shape.element_bytes();
+  const Tcgen05Units units = tcgen05_units(shape, layout, rows);
+  Tcgen05Codes codes;
+  for (uint32_t i = 0; i < units.outer; ++i) {
+    for (uint32_t j = 0; j < units.inner; ++j) {
+      read(shared + layout.unit_at(i, j), sign, codes);
+      for (uint32_t e = 0; e < in_unit; ++e) {
+        if (layout.mn_major) {
+          put(j * in_unit + e, i, codes[e]);
+        } else {
+          put(i, j * in_unit + e, codes[e]);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Tcgen05Units tcgen05_units(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t rows) {
+  if (!layout.mn_major) return {rows, 2};
+  return {shape.k(), rows * shape.element_bytes() / MatrixLayout::kUnitBytes};
+}
+
+void tcgen05_gather_a(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t base,
+                      const std::byte* shared, Tcgen05A* a) {
+  const Tcgen05Layout lanes = shape.layout();
+  tcgen05_for_elements(shape, shape.a, shape.negate_a, layout, shape.rows(), shared,
+                       [&](uint32_t row, uint32_t k, uint32_t code) {
+                         uint32_t lane = row;
+                         if (lanes == Tcgen05Layout::F) lane = row / 16 * 32 + row % 16 + base;
+                         a->code[k][lane] = code;
+                         if (lanes == Tcgen05Layout::B) a->code[k][row + 64] = code;
+                       });
+}
+
+void tcgen05_gather_b(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t first,
+                      const std::byte* shared, Tcgen05B* b) {
+  tcgen05_for_elements(
+      shape, shape.b, shape.negate_b, layout, shape.columns(), shared,
+      [&](uint32_t row, uint32_t k, uint32_t code) { b->code[first + row][k] = code; });
+}
+
+void tcgen05_gather_tensor(const Tcgen05Shape& shape, bool shifted, const uint32_t* columns,
+                           Tcgen05A* a) {
+  const uint32_t bits = 8 * shape.element_bytes(), in_word = 32 / bits;
+  const uint32_t sign = shape.negate_a ? tcgen05_sign(shape.a) : 0;
+  const bool six = shape.a == TensorElement::E2M3 || shape.a == TensorElement::E3M2;
+  // Where in its byte an element lies (9.7.16.10.4.3).
+  const uint32_t first_bit = shape.a == TensorElement::E2M1 ? 2 : 0;
+  const uint32_t mask = shape.a == TensorElement::E2M1 ? 0xf
+                        : six                          ? 0x3f
+                        : bits == 32                   ? 0xffffffff
+                                                       : (1u << bits) - 1;
+  for (uint32_t column = 0; column < kTcgen05ColumnsOfA; ++column) {
+    for (uint32_t e = 0; e < in_word; ++e) {
+      const uint32_t shift = e * bits + first_bit;
+      uint32_t* const line = a->code[column * in_word + e].data();
+      for (uint32_t lane = 0; lane < kTcgen05Lanes; ++lane) {
+        const uint32_t from = shifted && lane + 1 < kTcgen05Lanes ? lane + 1 : lane;
+        line[lane] = (columns[column * kTcgen05Lanes + from] >> shift & mask) ^ sign;
+      }
+    }
+  }
+}
+
+}  // namespace fa4::emu::isa

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// The doors of tensor memory: what an operation will touch must be allocated, and nobody else may be at it. In the
+// shadow, 16 lanes of the columns lie together, a byte each.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "emu/machine/cluster.h"
+#include "emu/machine/tmem.h"
+#include "emu/machine/warp_report.h"
+
+namespace fa4::emu {
+namespace {
+
+enum class TmemUse : uint8_t { Read, Load, Write, Accumulate };
+
+uint32_t tmem_cell(uint32_t base, uint32_t group, uint32_t column) {
+  return base + (group * kTmemColumns + column) * 16;
+}
+
+std::string tmem_text(const char* what, uint32_t group, uint32_t lanes, uint32_t column,
+                      uint32_t columns) {
+  const uint32_t first = group * 16 + static_cast<uint32_t>(std::countr_zero(lanes));
+  const uint32_t end = group * 16 + static_cast<uint32_t>(std::bit_width(lanes));
+  return fmt::format("{}{}columns [{}, {}) of lanes [{}, {})", what, *what == '\0' ? "" : ", ",
+                     column, column + columns, first, end);
+}
+
+void report_tmem(Warp& warp, const Conflict& conflict, const std::string& here, bool reads) {
+  if (conflict.kind == Conflict::Kind::None) return;
+  const auto other = [&] {
+    return fmt::format("that of {} at {}", warp.cta->cluster->name_of(conflict.warp),
+                       warp.cta->describer->site(*static_cast<const Instr*>(conflict.site)));
+  };
+  const char* const verb = reads ? "reads" : "writes";
+  const auto say = [&](const char* code, const std::string& text) {
+    report(warp, Level::Error, code, text);
+  };
+  switch (conflict.kind) {
+    case Conflict::Kind::Unwritten:
+      return say("tmem.uninit",
+                 fmt::format("uninitialised read: nobody has written what it reads of tensor "
+                             "memory: {}",
+                             here));
+    case Conflict::Kind::CopyPending:
+      return say("tmem.in_flight",
+                 fmt::format("tensor memory in flight: it {} {}, which an operation writes whose "
+                             "end its thread has not waited for or been told of: {}",
+                             verb, here, other()));
+    case Conflict::Kind::CopyReading:
+      return say("tmem.in_flight",
+                 fmt::format("tensor memory in flight: it {} {}, which an operation reads whose "
+                             "end its thread has not waited for or been told of: {}",
+                             verb, here, other()));
+    case Conflict::Kind::PipeOrder:
+      return report(warp, Level::Warning, "tmem.pipe_order",
+                    fmt::format("order assumed: it {} {} behind an operation of the same thread "
+                                "that the manual does not order before it: {}",
+                                verb, here, other()));
+    case Conflict::Kind::WriteWrite:
+      return say("race.write_vs_write",
+                 fmt::format("race: it writes tensor memory, {}, and nothing orders that after the "
+                             "write: {}",
+                             here, other()));
+    case Conflict::Kind::ReadWrite:
+      return say("race.read_vs_write",
+                 fmt::format("race: it writes tensor memory, {}, and nothing orders that after the "
+                             "read: {}",
+                             here, other()));
+    default:
+      return say("race.write_vs_read",
+                 fmt::format("race: it {} tensor memory, {}, and nothing orders that after the "
+                             "write: {}",
+                             verb, here, other()));
+  }
+}
+
+// Runs of lanes in a mask.
+template <class Body>
+void for_lane_runs(uint32_t mask, Body body) {
+  while (mask != 0) {
+    const auto first = static_cast<uint32_t>(std::countr_zero(mask));
+    const auto count = static_cast<uint32_t>(std::countr_one(mask >> first));
+    body(first, count);
+    mask &= ~(((1u << count) - 1) << first);
+  }
+}
+
+}  // namespace
+
+TmemLanes tmem_lanes(uint32_t first, uint32_t count) {
+  TmemLanes lanes{};
+  for (uint32_t lane = first; lane < first + count && lane < kTmemLanes; ++lane) {
+    lanes[lane / 16] = static_cast<uint16_t>(lanes[lane / 16] | 1u << lane % 16);
+  }
+  return lanes;
+}
+
+namespace {
+
+bool note_tmem(AsyncOp& op, Cta& cta, const TmemRange& range, TmemUse use, const char* what) {
+  Warp& warp = *op.warp;
+  const bool reads = use == TmemUse::Read || use == TmemUse::Load;
+  uint32_t first = 0;
+  while (first < kTmemGroups && range.lanes[first] == 0) ++first;
+  if (first == kTmemGroups || range.num_columns == 0) return true;
+  const std::string why = cta.tmem.why_not(cta, range.column, range.num_columns);
+  if (!why.empty()) {
+    report(warp, Level::Error, "tmem.freed",
+           fmt::format("tensor memory: it {} {}{}, and {}", reads ? "reads" : "writes",
+                       tmem_text(what, first, range.lanes[first], range.column, range.num_columns),
+                       &cta == warp.cta ? "" : fmt::format(" of rank {}", cta.rank), why));
+    return false;
+  }
+  if (use == TmemUse::Write) {
+    for (uint32_t column = range.column; column < range.column + range.num_columns; ++column) {
+      uint32_t* const lanes = cta.tmem.column(column);
+      for (uint32_t group = first; group < kTmemGroups; ++group) {
+        for_lane_runs(range.lanes[group], [&](uint32_t lane, uint32_t count) {
+          std::fill_n(lanes + group * 16 + lane, count, 0xffffffffu);
+        });
+      }
+    }
+  }
+  Shadow& shadow = cta.cluster->shadow;
+  if (!shadow.enabled()) return true;
+  const auto ask = [&](uint32_t group, uint32_t column, uint32_t lane, uint32_t count,
+                       uint32_t columns) {
+    const uint32_t at = tmem_cell(cta.tmem.shadow_base(), group, column) + lane;
+    const uint32_t bytes = columns == 1 ? count : columns * 16;
+    const bool unwritten = use == TmemUse::Accumulate && !shadow.is_all_written(at, bytes);
+    Conflict conflict = reads ? shadow.tensor_reads(op.id, op.site, at, bytes, use == TmemUse::Load)
+                              : shadow.tensor_writes(op.id, op.site, at, bytes);
+    if (unwritten && conflict.kind == Conflict::Kind::None) {
+      conflict.kind = Conflict::Kind::Unwritten;
+    }
+    if (conflict.kind == Conflict::Kind::None) return;
+    const uint32_t mask = ((1u << count) - 1) << lane;
+    report_tmem(warp, conflict, tmem_text(what, group, mask, column, columns), reads);
+  };
+  for (uint32_t group = first; group < kTmemGroups; ++group) {
+    if (range.lanes[group] == 0xffff) {
+      ask(group, range.column, 0, 16, range.num_columns);
+      continue;
+    }
+    for_lane_runs(range.lanes[group], [&](uint32_t lane, uint32_t count) {
+      for (uint32_t column = range.column; column < range.column + range.num_columns; ++column) {
+        ask(group, column, lane, count, 1);
+      }
+    });
+  }
+  return true;
+}
+
+}  // namespace
+
+bool note_tmem_read(AsyncOp& op, Cta& cta, const TmemRange& range, const char* what) {
+  return note_tmem(op, cta, range, TmemUse::Read, what);
+}
+
+bool note_tmem_write(AsyncOp& op, Cta& cta, const TmemRange& range, bool accumulates,
+                     const char* what) {
+  return note_tmem(op, cta, range, accumulates ? TmemUse::Accumulate : TmemUse::Write, what);
+}
+
+bool note_tmem_load(AsyncOp& op, Cta& cta, const TmemRange& range) {
+  return note_tmem(op, cta, range, TmemUse::Load, "");
+}
+
+void note_tmem_freed(Warp& warp, uint32_t column, uint32_t num_columns) {
+  Cta& cta = *warp.cta;
+  Shadow& shadow = cta.cluster->shadow;
+  if (!shadow.enabled()) return;
+  for (uint32_t group = 0; group < kTmemGroups; ++group) {
+    const Conflict conflict = shadow.forget(
+        warp.agent, tmem_cell(cta.tmem.shadow_base(), group, column), num_columns * 16);
+    report_tmem(warp, conflict, tmem_text("", group, 0xffff, column, num_columns), false);
+  }
+}
+
+}  // namespace fa4::emu
