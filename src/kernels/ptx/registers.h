@@ -23,12 +23,27 @@ FA4_DEVICE u32 ctaid_x() {
   return index;
 }
 
+// mov.b64 y, {low, high};
+// `volatile`: made where it is used, instead of kept in two registers. As C++ it would become arithmetic of 64 bits.
+FA4_DEVICE u64 pack_b64(u32 low, u32 high) {
+  u64 y;
+  asm volatile("mov.b64 %0, {%1, %2};" : "=l"(y) : "r"(low), "r"(high));
+  return y;
+}
+
 // mov.b32 y, x;
 // The same value, which the compiler does not recognise: what is computed from it stays where it is written.
 FA4_DEVICE u32 opaque(u32 x) {
   u32 y;
   asm volatile("mov.b32 %0, %1;" : "=r"(y) : "r"(x));
   return y;
+}
+
+// No instruction. After the wait for an asynchronous writer of registers: the compiler may not move a use above this line.
+template <u32 kCount>
+FA4_DEVICE void hold(float (&d)[kCount]) {
+#pragma unroll
+  for (u32 i = 0; i < kCount; ++i) asm volatile("" : "+f"(d[i])::"memory");
 }
 
 }  // namespace fa4::ptx

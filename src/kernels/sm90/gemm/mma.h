@@ -4,6 +4,7 @@
 // that one keeps the tensor core busy while the other stores.
 #pragma once
 
+#include "ptx/registers.h"
 #include "ptx/wgmma.h"
 #include "sm90/gemm/store.h"
 #include "tile/matrix_descriptor.h"
