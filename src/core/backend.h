@@ -17,9 +17,10 @@
 namespace fa4 {
 
 struct KernelInfo {
-  std::string name;     // "avx512_bf16"
-  std::string summary;  // one line for fa4_info
-  Status runs_here;     // or the reason why this machine cannot run it
+  std::string name;           // "avx512_bf16"
+  std::string summary;        // one line for fa4_info
+  Status runs_here;           // or the reason why this machine cannot run it
+  bool only_by_name = false;  // too young to be chosen unless it is named
 };
 
 // A kernel that was compiled for a plan.
