@@ -26,12 +26,12 @@ inline testing::AssertionResult is_clean(const Words& words) {
 
 // Every policy, with six seeds where there is a choice.
 template <class Body>
-void for_all_schedules(Body body) {
+void for_all_schedules(Body body, uint32_t arch = 90) {
   for (const Policy policy : kAllPolicies) {
     const uint64_t seeds = policy == Policy::Torn || policy == Policy::Random ? 6 : 1;
     for (uint64_t seed = 0; seed < seeds; ++seed) {
       SCOPED_TRACE(std::string(name_of(policy)) + ", seed " + std::to_string(seed));
-      body(MachineOptions{.arch = 90, .policy = policy, .seed = seed});
+      body(MachineOptions{.arch = arch, .policy = policy, .seed = seed});
     }
   }
 }

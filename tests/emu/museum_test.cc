@@ -82,7 +82,8 @@ Exhibit exhibit_of(const fs::path& path) {
   }
   const auto complete = [&](const std::string& body) {
     std::string text = program(body);
-    if (exhibit.number("arch", 80) == 90) text.replace(text.find("sm_80"), 5, "sm_90a");
+    const uint32_t arch = exhibit.number("arch", 80);
+    if (arch >= 90) text.replace(text.find("sm_80"), 5, "sm_" + std::to_string(arch) + "a");
     return text;
   };
   exhibit.broken = complete(broken);

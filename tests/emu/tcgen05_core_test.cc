@@ -17,10 +17,9 @@ using test::TwinNumber;
 using test::TwinType;
 
 TensorElement element_of(TwinType type) {
-  constexpr TensorElement kElements[] = {TensorElement::F16,  TensorElement::BF16,
-                                         TensorElement::TF32, TensorElement::E4M3,
-                                         TensorElement::E5M2, TensorElement::E2M3,
-                                         TensorElement::E3M2, TensorElement::E2M1};
+  constexpr TensorElement kElements[] = {
+      TensorElement::F16,  TensorElement::BF16, TensorElement::TF32, TensorElement::E4M3,
+      TensorElement::E5M2, TensorElement::E2M3, TensorElement::E3M2, TensorElement::E2M1};
   return kElements[static_cast<size_t>(type)];
 }
 
@@ -36,8 +35,7 @@ uint32_t draw(std::mt19937& random, TwinType type, Draw how) {
   const bool eight = type == TwinType::BF16 || type == TwinType::TF32;
   const uint32_t exponent_bits = eight ? 8 : type == TwinType::E4M3 ? 4 : 5;
   const uint32_t fraction = bits - 1 - exponent_bits;
-  const uint32_t field =
-      how == Draw::Small ? word % 3 : (1u << (exponent_bits - 1)) - 4 + word % 8;
+  const uint32_t field = how == Draw::Small ? word % 3 : (1u << (exponent_bits - 1)) - 4 + word % 8;
   return (any & ~(((1u << exponent_bits) - 1) << fraction)) | field << fraction;
 }
 
@@ -99,12 +97,10 @@ class Tcgen05Numbers : public testing::Test {
 };
 
 std::vector<Case> all_cases() {
-  std::vector<Case> cases = {{TwinType::F16, TwinType::F16, true},
-                             {TwinType::F16, TwinType::F16, false},
-                             {TwinType::F16, TwinType::BF16, false},
-                             {TwinType::BF16, TwinType::F16, false},
-                             {TwinType::BF16, TwinType::BF16, false},
-                             {TwinType::TF32, TwinType::TF32, false}};
+  std::vector<Case> cases = {
+      {TwinType::F16, TwinType::F16, true},    {TwinType::F16, TwinType::F16, false},
+      {TwinType::F16, TwinType::BF16, false},  {TwinType::BF16, TwinType::F16, false},
+      {TwinType::BF16, TwinType::BF16, false}, {TwinType::TF32, TwinType::TF32, false}};
   for (const TwinType a : test::kTwinNarrow) {
     for (const TwinType b : test::kTwinNarrow) {
       cases.push_back({a, b, false});

@@ -36,11 +36,11 @@ TEST(Tcgen05Instruction, FieldsAreTheManuals) {
   EXPECT_EQ(shape.b, TensorElement::BF16);
   EXPECT_FALSE(shape.half || shape.negate_a || shape.negate_b || shape.transposed_a ||
                shape.transposed_b);
-  ASSERT_FALSE(decode_tcgen05_instruction(kPlain | 1 << 13 | 1 << 16, Tcgen05Kind::F16, 1, false,
-                                          &shape));
+  ASSERT_FALSE(
+      decode_tcgen05_instruction(kPlain | 1 << 13 | 1 << 16, Tcgen05Kind::F16, 1, false, &shape));
   EXPECT_TRUE(shape.negate_a && shape.transposed_b);
-  ASSERT_FALSE(decode_tcgen05_instruction(kPlain | 1 << 14 | 1 << 15, Tcgen05Kind::F16, 1, false,
-                                          &shape));
+  ASSERT_FALSE(
+      decode_tcgen05_instruction(kPlain | 1 << 14 | 1 << 15, Tcgen05Kind::F16, 1, false, &shape));
   EXPECT_TRUE(shape.negate_b && shape.transposed_a);
 }
 
@@ -66,8 +66,8 @@ TEST(Tcgen05Instruction, TypesOfAKind) {
     if (fault_of(bits, Tcgen05Kind::F8f6f4).empty()) narrow.insert(at);
   }
   const auto of = [](uint32_t d, uint32_t a, uint32_t b) { return d | a << 2 | b << 5; };
-  EXPECT_EQ(f16, (std::set<uint32_t>{of(0, 0, 0), of(1, 0, 0), of(1, 0, 1), of(1, 1, 0),
-                                     of(1, 1, 1)}));
+  EXPECT_EQ(f16,
+            (std::set<uint32_t>{of(0, 0, 0), of(1, 0, 0), of(1, 0, 1), of(1, 1, 0), of(1, 1, 1)}));
   EXPECT_EQ(tf32, (std::set<uint32_t>{of(1, 2, 2)}));
   EXPECT_EQ(narrow.size(), 2u * 5 * 5);
   EXPECT_EQ(narrow.count(of(1, 2, 0)), 0u);
@@ -101,14 +101,14 @@ TEST(Tcgen05Descriptor, RefusesWhatItDoesNotHave) {
   EXPECT_EQ(code(plain.descriptor()), "");
   for (int bit = 0; bit < 64; ++bit) {
     const std::string fault = code(plain.descriptor() ^ uint64_t{1} << bit);
-    const bool field = bit < 14 || (bit >= 16 && bit < 30) || (bit >= 32 && bit < 46) ||
-                       (bit >= 49 && bit < 52);
+    const bool field =
+        bit < 14 || (bit >= 16 && bit < 30) || (bit >= 32 && bit < 46) || (bit >= 49 && bit < 52);
     const std::string expected = field                   ? ""
                                  : bit >= 46 && bit < 49 ? "desc.version"
                                  : bit == 52             ? "desc.absolute"
-                                 : bit == 61             ? "desc.swizzle"   // 3
-                                 : bit == 62             ? ""               // 0
-                                 : bit == 63             ? ""               // 6
+                                 : bit == 61             ? "desc.swizzle"  // 3
+                                 : bit == 62             ? ""              // 0
+                                 : bit == 63             ? ""              // 6
                                                          : "desc.reserved";
     EXPECT_EQ(fault, expected) << bit;
   }

@@ -61,7 +61,9 @@ TwinNumber twin_decode(uint32_t bits, const TwinFormat& format) {
 }
 
 // Toward zero, to a multiple of 2^last.
-double twin_cut(double value, int last) { return std::ldexp(std::trunc(std::ldexp(value, -last)), last); }
+double twin_cut(double value, int last) {
+  return std::ldexp(std::trunc(std::ldexp(value, -last)), last);
+}
 
 uint32_t twin_f32(double value) {
   if (value == 0) return 0;
@@ -136,7 +138,8 @@ uint64_t TwinMatrix::descriptor() const {
 
 // 9.7.16.5: canonical layouts, in bytes.
 std::array<uint32_t, 2> TwinMatrix::place(uint32_t row, uint32_t k) const {
-  const uint32_t stored = std::max(8u, twin_bits(type));  // a place, in bits: smaller ones share 16 of them
+  const uint32_t stored =
+      std::max(8u, twin_bits(type));  // a place, in bits: smaller ones share 16 of them
   const uint32_t bytes = stored / 8, in_unit = 16 / bytes;
   const uint32_t span = swizzle == TwinSwizzle::None  ? 16
                         : swizzle == TwinSwizzle::B32 ? 32

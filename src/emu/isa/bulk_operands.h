@@ -31,11 +31,14 @@ uint16_t trailing_operands(Decoder& decoder, const Words& words, const ptx::Inst
 std::string_view bulk_op_of(const Words& words);
 
 // Calls issue_to(destination, barrier) for the place that is named, or for the same place in each CTA of a multicast's mask.
+// `pairs` (.cta_group::2): the barrier is in the CTA that is written to or in the other one of its pair; of a multicast, in
+// all even or in all odd CTAs, as the one that is named.
 template <class Issue>
 void for_destinations(Warp& warp, int lane, uint16_t mask_row, uint64_t destination,
-                      uint64_t barrier, Issue issue_to) {
+                      uint64_t barrier, Issue issue_to, bool pairs = false) {
+  const uint64_t one = pairs ? 1 : 0;
   if (mask_row == 0) {
-    if (destination >> kRankShift != barrier >> kRankShift) {
+    if ((destination >> kRankShift & ~one) != (barrier >> kRankShift & ~one)) {
       bulk_fault(
           warp, "bulk.barrier_rank",
           "barrier misuse: a bulk copy writes into one CTA and signals a barrier of another");
@@ -52,8 +55,9 @@ void for_destinations(Warp& warp, int lane, uint16_t mask_row, uint64_t destinat
   }
   for (uint64_t rank = 0; rank < size; ++rank) {
     if ((mask >> rank & 1) == 0) continue;
-    issue_to(rank << kRankShift | (destination & kOffsetMask),
-             rank << kRankShift | (barrier & kOffsetMask));
+    issue_to(
+        rank << kRankShift | (destination & kOffsetMask),
+        ((rank & ~one) | (barrier >> kRankShift & one)) << kRankShift | (barrier & kOffsetMask));
   }
 }
 

@@ -115,6 +115,29 @@ Instr decode_float_binary(Decoder& d, const Words& words, const ptx::Instruction
   });
   return d.binary(exec, text, words.type(), words.type(), words.type());
 }
+// Pairs are two rows each: the same on the low ones and on the high ones.
+template <ExecFn F>
+Outcome float_on_pairs(Warp& warp, const Instr& i) {
+  F(warp, i);
+  Instr high = i;
+  ++high.dst, ++high.a, ++high.b, ++high.c;
+  return F(warp, high);
+}
+template <Operation O>
+Instr decode_float_pairs(Decoder& d, const Words& words, const ptx::Instruction& text) {
+  constexpr Type kPair = Type::F32x2;
+  if constexpr (O == Operation::Fma) {
+    const ExecFn exec = float_choose(words, []<class T, Rounding R, bool kFtz, bool kSat>() {
+      return float_on_pairs<exec_of<float_fma<float, R, kFtz, false>>>;
+    });
+    return d.ternary(exec, text, kPair, kPair, kPair, kPair);
+  } else {
+    const ExecFn exec = float_choose(words, []<class T, Rounding R, bool kFtz, bool kSat>() {
+      return float_on_pairs<exec_of<float_binary<O, float, R, kFtz, false>>>;
+    });
+    return d.binary(exec, text, kPair, kPair, kPair);
+  }
+}
 template <Operation O>
 Instr decode_float_unary(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const ExecFn exec = float_choose(words, []<class T, Rounding R, bool kFtz, bool kSat>() {
@@ -262,6 +285,14 @@ constexpr Form kFloatForms[] = {
     {"mad.{rn,rz,rm,rp}{.ftz}{.sat}.f32", Unit::Fma, Fidelity::Exact, decode_float_fma, 0,
      "9.7.3.7"},
     {"mad.{rn,rz,rm,rp}.f64", Unit::Fma, Fidelity::Exact, decode_float_fma, 0, "9.7.3.7"},
+    {"add{.{rn,rz,rm,rp}}{.ftz}.f32x2", Unit::Fma, Fidelity::Manual,
+     decode_float_pairs<Operation::Add>, 100, "9.7.3.3"},
+    {"sub{.{rn,rz,rm,rp}}{.ftz}.f32x2", Unit::Fma, Fidelity::Manual,
+     decode_float_pairs<Operation::Sub>, 100, "9.7.3.4"},
+    {"mul{.{rn,rz,rm,rp}}{.ftz}.f32x2", Unit::Fma, Fidelity::Manual,
+     decode_float_pairs<Operation::Mul>, 100, "9.7.3.5"},
+    {"fma.{rn,rz,rm,rp}{.ftz}.f32x2", Unit::Fma, Fidelity::Manual,
+     decode_float_pairs<Operation::Fma>, 100, "9.7.3.6"},
     {"div.{rn,rz,rm,rp}{.ftz}.f32", Unit::Fma, Fidelity::Exact, kFloatDiv, 0, "9.7.3.8"},
     {"div.{rn,rz,rm,rp}.f64", Unit::Fma, Fidelity::Exact, kFloatDiv, 0, "9.7.3.8"},
     {"div.{approx,full}{.ftz}.f32", Unit::Fma, Fidelity::Exact, decode_float_div_approx, 0,

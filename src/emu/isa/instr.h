@@ -22,8 +22,8 @@ using ExecFn = Outcome (*)(Warp&, const Instr&);
 inline constexpr uint16_t kNoGuard = 0xffff;
 inline constexpr uint16_t kGuardNegated = 0x8000;
 
-// Flags: it names a register that some wgmma of the program uses (run/in_flight.h).
-inline constexpr uint16_t kTouchesWgmma = 1;
+// Flags: it names a register that some wgmma or tcgen05.ld of the program uses (run/in_flight.h).
+inline constexpr uint16_t kTouchesInFlight = 1;
 
 struct Instr {
   ExecFn exec = nullptr;

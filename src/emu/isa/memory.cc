@@ -195,6 +195,34 @@ Type carrier_of(uint32_t bits) {
   return bits == 64 ? Type::B64 : bits == 16 ? Type::B16 : Type::B32;
 }
 
+// 256 bits are of sm_100, of global memory, and alone may say which lines of L2 are evicted first.
+void check_width(Decoder& decoder, const Words& words, uint32_t all, uint32_t one) {
+  const bool evicts =
+      words.has("L2::evict_normal") || words.has("L2::evict_first") || words.has("L2::evict_last");
+  if (all <= 128 && words.vector() != 8 && !evicts) return;
+  if (all != 256 || one < 32) {
+    decoder.refuse(evicts ? "L2::evict_… stands where 256 bits are moved"
+                          : "a vector has at most 128 bits, or 256 of .v8.b32 or .v4.b64");
+  }
+  if (decoder.arch() < 100) decoder.refuse("256 bits at once need sm_100 or later");
+  const Space space = space_of(words);
+  if (space != Space::Global && space != Space::Generic) {
+    decoder.refuse("256 bits at once are of global memory");
+  }
+}
+
+// One register of 128 bits: two of 64 beside each other.
+Instr decode_quad(Decoder& decoder, const Words& words, const ptx::Instruction& text, bool load) {
+  if (words.vector() != 1) decoder.refuse("a vector has at most 128 bits");
+  std::vector<uint32_t> list = address_list(decoder, words, text.operands[load ? 1 : 0]);
+  const ptx::Operand& data = text.operands[load ? 0 : 1];
+  const uint32_t row = load ? decoder.row_out(data, Type::B128) : decoder.row_in(data, Type::B128);
+  list.insert(list.end(), {2, 1, 0, row, row + 2});
+  Instr instr{.exec = load ? load_elements<8, Extension::Zero> : store_elements<8>};
+  instr.extra = decoder.list(list);
+  return instr;
+}
+
 Instr decode_access(Decoder& decoder, const Words& words, const ptx::Instruction& text, bool load) {
   const size_t hint = words.has("L2::cache_hint") ? 1 : 0;
   decoder.require_operands(text, 2 + hint, 2 + hint);
@@ -202,6 +230,7 @@ Instr decode_access(Decoder& decoder, const Words& words, const ptx::Instruction
   const ptx::Operand& memory = text.operands[load ? 1 : 0];
   if (hint != 0) decoder.row_in(text.operands[2], Type::B64);
   const Type type = words.type();
+  if (type == Type::B128) return decode_quad(decoder, words, text, load);
   std::vector<ptx::Operand> single;
   const std::vector<ptx::Operand>& elements = elements_of(data, &single);
   if (elements.size() != words.vector()) {
@@ -209,6 +238,7 @@ Instr decode_access(Decoder& decoder, const Words& words, const ptx::Instruction
   }
   std::vector<uint32_t> list = address_list(decoder, words, memory);
   const uint32_t bits = bits_of(type);
+  check_width(decoder, words, bits * words.vector(), bits);
   // A register may be wider than what is loaded into it, and `_` takes anything.
   const auto width_of = [&](const ptx::Operand& element) {
     return element.kind == ptx::Operand::Kind::Sink ? std::max(bits, 16u) : decoder.bits(element);
@@ -262,8 +292,9 @@ Instr decode_policy(Decoder& decoder, const Words&, const ptx::Instruction& text
 #define FA4_EMU_SCOPE "{.{cta,cluster,gpu,sys}}"
 #define FA4_EMU_HINTS                                                                        \
   "{.{L1::evict_normal,L1::evict_unchanged,L1::evict_first,L1::evict_last,L1::no_allocate}}" \
+  "{.{L2::evict_normal,L2::evict_first,L2::evict_last}}"                                     \
   "{.L2::cache_hint}{.{L2::64B,L2::128B,L2::256B}}"
-#define FA4_EMU_TYPES "{.{v2,v4}}.{b8,b16,b32,b64,u8,u16,u32,u64,s8,s16,s32,s64,f32,f64}"
+#define FA4_EMU_TYPES "{.{v2,v4,v8}}.{b8,b16,b32,b64,b128,u8,u16,u32,u64,s8,s16,s32,s64,f32,f64}"
 
 std::span<const Form> memory_forms() {
   static constexpr Form kForms[] = {

@@ -84,11 +84,15 @@ struct Table {
 
   Table() {
     std::vector<std::span<const Form>> chapters = computing_chapters();
-    chapters.insert(
-        chapters.end(),
-        {memory_forms(), atomic_forms(), control_forms(), barrier_forms(), matrix_forms(),
-         async_forms(), mbarrier_forms(), cluster_forms(), fence_forms(), store_async_forms(),
-         call_forms(), bulk_forms(), tensor_copy_forms(), tensor_map_forms(), wgmma_forms()});
+    chapters.insert(chapters.end(),
+                    {memory_forms(),         atomic_forms(),       control_forms(),
+                     barrier_forms(),        matrix_forms(),       async_forms(),
+                     mbarrier_forms(),       cluster_forms(),      fence_forms(),
+                     store_async_forms(),    call_forms(),         bulk_forms(),
+                     tensor_copy_forms(),    tensor_map_forms(),   wgmma_forms(),
+                     tcgen05_memory_forms(), tcgen05_move_forms(), tcgen05_copy_forms(),
+                     convert_small_forms(),  mixed_forms(),        redux_float_forms(),
+                     launch_control_forms(), tcgen05_mma_forms(),  tcgen05_commit_forms()});
     for (const std::span<const Form> chapter : chapters) {
       for (const Form& form : chapter) {
         by_opcode[syntax_of(form.syntax).opcode].push_back(static_cast<uint16_t>(rows.size()));

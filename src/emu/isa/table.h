@@ -57,6 +57,7 @@ struct Form {
   uint32_t least_arch = 0;   // 80, 90, ...
   const char* section = "";  // of PTX ISA 9.0: "9.7.1.1"
   const char* bound = "";    // of an approximate result: "1 ulp of the H200"
+  uint32_t most_arch = 0;    // 103: what is of sm_100a and its kin alone; 0: all later ones have it
 };
 
 // The chapters, each in a file of its own. These are compiled twice (Note [Compiled twice] in cpu.h):
@@ -73,15 +74,24 @@ std::span<const Form> move_forms();     // mov, cvta, isspacep, ...
 std::span<const Form> warp_forms();     // shfl, vote, match, redux, activemask, elect
 }  // namespace FA4_EMU_CPU
 
-std::span<const Form> memory_forms();    // ld, st, prefetch
-std::span<const Form> atomic_forms();    // atom, red
-std::span<const Form> control_forms();   // bra, brx, exit, trap, ...
-std::span<const Form> call_forms();      // call, ret, alloca, ...
-std::span<const Form> barrier_forms();   // bar, barrier
-std::span<const Form> matrix_forms();    // mma, ldmatrix, stmatrix, movmatrix
-std::span<const Form> wgmma_forms();     // wgmma
-std::span<const Form> async_forms();     // cp.async
-std::span<const Form> mbarrier_forms();  // mbarrier, cp.async.mbarrier.arrive
+std::span<const Form> memory_forms();          // ld, st, prefetch
+std::span<const Form> atomic_forms();          // atom, red
+std::span<const Form> control_forms();         // bra, brx, exit, trap, ...
+std::span<const Form> call_forms();            // call, ret, alloca, ...
+std::span<const Form> barrier_forms();         // bar, barrier
+std::span<const Form> matrix_forms();          // mma, ldmatrix, stmatrix, movmatrix
+std::span<const Form> wgmma_forms();           // wgmma
+std::span<const Form> tcgen05_memory_forms();  // tcgen05.alloc, wait, fence
+std::span<const Form> tcgen05_move_forms();    // tcgen05.ld, st
+std::span<const Form> tcgen05_copy_forms();    // tcgen05.cp, shift
+std::span<const Form> tcgen05_mma_forms();
+std::span<const Form> tcgen05_commit_forms();
+std::span<const Form> convert_small_forms();   // cvt of 6, 4 and 8 bits of sm_100, and .rs
+std::span<const Form> mixed_forms();           // add, sub, fma of f32 and 16 bits
+std::span<const Form> redux_float_forms();     // redux.f32
+std::span<const Form> launch_control_forms();  // clusterlaunchcontrol
+std::span<const Form> async_forms();           // cp.async
+std::span<const Form> mbarrier_forms();        // mbarrier, cp.async.mbarrier.arrive
 std::span<const Form>
 cluster_forms();  // barrier.cluster, mapa, getctarank, setmaxnreg, griddepcontrol
 std::span<const Form> fence_forms();        // fence, membar

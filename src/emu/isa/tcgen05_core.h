@@ -43,7 +43,7 @@ void tcgen05_numbers_of_b(TensorElement element, uint32_t k, uint32_t columns, b
 struct Tcgen05Product {
   TensorElement element_a = TensorElement::BF16, element_b = TensorElement::BF16;
   uint32_t k = 16;
-  bool half = false;        // C and D are f16, in the low halves; the high ones become ones
+  bool half = false;  // C and D are f16, in the low halves; the high ones become ones
   bool exact = true;
   bool accumulate = false;  // else C is 0
   int c_shift = 0;          // C * 2^-c_shift

@@ -71,8 +71,8 @@ DescriptorFault tcgen05_check_shape(uint32_t bits, const Tcgen05Shape& shape) {
   if (shape.n >= step && shape.n <= 256 && shape.n % step == 0) return {};
   return tcgen05_fault(
       "idesc.shape", bits,
-      fmt::format("has N = {}; cta_group::{} takes multiples of {} from {} to 256{}", shape.n, group,
-                  step, step, wide ? " where B is of 8 bits and N-major" : ""));
+      fmt::format("has N = {}; cta_group::{} takes multiples of {} from {} to 256{}", shape.n,
+                  group, step, step, wide ? " where B is of 8 bits and N-major" : ""));
 }
 
 }  // namespace

@@ -32,7 +32,8 @@ struct Tcgen05Shape {
   uint32_t m = 0, n = 0;
 
   constexpr uint32_t k() const { return 32 / element_bytes(); }
-  constexpr uint32_t element_bytes() const {  // in shared memory a place, in which smaller ones are packed
+  // In shared memory those of a place; smaller elements are packed in places of one byte.
+  constexpr uint32_t element_bytes() const {
     return kind == Tcgen05Kind::F16 ? 2 : kind == Tcgen05Kind::Tf32 ? 4 : 1;
   }
   constexpr Tcgen05Layout layout() const {

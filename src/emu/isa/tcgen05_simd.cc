@@ -11,7 +11,6 @@
 
 #define FA4_EMU_TARGET tcgen05_baseline
 #define FA4_EMU_FMA(a, b, c) ((a) * (b) + (c))
-#include "emu/isa/tensor_parts.h"
 #include "emu/isa/tcgen05_simd.h"
 #undef FA4_EMU_FMA
 #undef FA4_EMU_TARGET
@@ -25,7 +24,6 @@
 #endif
 #define FA4_EMU_TARGET tcgen05_avx2
 #define FA4_EMU_FMA(a, b, c) __builtin_ia32_vfmaddps256(a, b, c)
-#include "emu/isa/tensor_parts.h"
 #include "emu/isa/tcgen05_simd.h"
 #undef FA4_EMU_FMA
 #undef FA4_EMU_TARGET

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vector form of tcgen05's product, in a namespace for each instruction set; tcgen05_simd.cc includes it. Sixteen
 // lanes of four columns at a time: A's lanes are vectors, B's numbers are spread.
+#include "emu/isa/tensor_parts.h"
 
 namespace fa4::emu::isa {
 namespace {

@@ -69,14 +69,15 @@ Outcome box_load(Warp& warp, const Instr& i) {
   const BoxOperands operands(warp.lists + i.extra);
   for_each_issuer(warp, [&](int lane) {
     const TensorBox box = read_box(warp, operands, lane, false);
-    for_destinations(warp, lane, i.c, checked_tile(warp, operands.tile, lane),
-                     operands.barrier.of(warp, lane), [&](uint64_t destination, uint64_t signal) {
-                       auto copy =
-                           std::make_unique<BoxCopy>(warp, lane, AsyncGroup::None, "TMA load", box);
-                       copy->to_tile(destination);
-                       copy->set_signal(signal);
-                       issue(std::move(copy));
-                     });
+    for_destinations(
+        warp, lane, i.c, checked_tile(warp, operands.tile, lane), operands.barrier.of(warp, lane),
+        [&](uint64_t destination, uint64_t signal) {
+          auto copy = std::make_unique<BoxCopy>(warp, lane, AsyncGroup::None, "TMA load", box);
+          copy->to_tile(destination);
+          copy->set_signal(signal);
+          issue(std::move(copy));
+        },
+        i.b == 2);
   });
   return Outcome::Yield;
 }
@@ -132,6 +133,7 @@ void append_box(Decoder& decoder, const Words& words, const ptx::Operand& map,
 // [tile], [map, {…}], [barrier]{, mask}{, policy}
 Instr decode_box_load(Decoder& decoder, const Words& words, const ptx::Instruction& text) {
   Instr instr{.exec = box_load};
+  instr.b = words.has("cta_group::2") ? 2 : 1;
   instr.c = trailing_operands(decoder, words, text, 3);
   std::vector<uint32_t> list;
   append_box(decoder, words, text.operands[1], &text.operands[0], &text.operands[2], &list);
@@ -177,6 +179,19 @@ std::span<const Form> tensor_copy_forms() {
        ".{shared::cluster,shared::cta}.global{.tile}.mbarrier::complete_tx::bytes"
        "{.multicast::cluster}{.L2::cache_hint}",
        Unit::Async, Fidelity::Exact, decode_box_load, 90, "9.7.9.27.1"},
+      // The group stands before or behind what the manual says of it, as widely used kernels have it.
+      {"cp.async.bulk.tensor" FA4_EMU_RANKS
+       ".{shared::cluster,shared::cta}.global{.tile}.mbarrier::complete_tx::bytes"
+       "{.multicast::cluster}.{cta_group::1,cta_group::2}{.L2::cache_hint}",
+       Unit::Async, Fidelity::Manual, decode_box_load, 100, "9.7.9.27.1"},
+      {"cp.async.bulk.tensor" FA4_EMU_RANKS
+       ".{shared::cluster,shared::cta}.global{.tile}.mbarrier::complete_tx::bytes"
+       ".{cta_group::1,cta_group::2}.multicast::cluster{.L2::cache_hint}",
+       Unit::Async, Fidelity::Manual, decode_box_load, 100, "9.7.9.27.1"},
+      {"cp.async.bulk.tensor" FA4_EMU_RANKS
+       ".{cta_group::1,cta_group::2}.{shared::cluster,shared::cta}.global{.tile}"
+       ".mbarrier::complete_tx::bytes{.multicast::cluster}{.L2::cache_hint}",
+       Unit::Async, Fidelity::Manual, decode_box_load, 100, "9.7.9.27.1"},
       {"cp.async.bulk.tensor" FA4_EMU_RANKS
        ".global.shared::cta{.tile}.bulk_group{.L2::cache_hint}",
        Unit::Async, Fidelity::Exact, decode_box_store, 90, "9.7.9.27.1"},

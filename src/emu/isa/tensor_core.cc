@@ -28,7 +28,8 @@ constexpr TensorFormat kTensorE5M2 = {2, 15, 0x7c, 0x80};
 constexpr TensorFormat kTensorE2M3 = {3, 1, 0x1f, 0x20, false};
 constexpr TensorFormat kTensorE3M2 = {2, 3, 0x1f, 0x20, false};
 constexpr TensorFormat kTensorE2M1 = {1, 1, 0x7, 0x8, false};
-constexpr TensorFormat kTensorTF32 = {10, 127, 0x7f800000 >> 13, 0x80000000 >> 13};  // without the low bits
+// Without the low bits.
+constexpr TensorFormat kTensorTF32 = {10, 127, 0x7f800000 >> 13, 0x80000000 >> 13};
 constexpr TensorFormat kTensorF32 = {23, 127, 0x7f800000, 0x80000000};
 
 const TensorFormat& tensor_format(TensorElement element) {

@@ -30,6 +30,9 @@ AsyncOp::AsyncOp(Warp& issuer, AsyncGroup group_kind)
     case AsyncGroup::Wgmma:
       group[0] = issuer.wgmma_groups;
       break;
+    case AsyncGroup::TensorLoad:
+    case AsyncGroup::TensorStore:
+      break;
   }
 }
 
@@ -71,6 +74,10 @@ bool is_awaited(AsyncGroup kind, LaneMask lanes, const std::array<uint32_t, kLan
     committed = &waiter.bulk_groups;
   } else if (wait.kind == WaitOn::Kind::Wgmma && kind == AsyncGroup::Wgmma) {
     return group_is_awaited(group[0], waiter.wgmma_groups, wait.id);
+  } else if (wait.kind == WaitOn::Kind::TensorLoad) {
+    return kind == AsyncGroup::TensorLoad;
+  } else if (wait.kind == WaitOn::Kind::TensorStore) {
+    return kind == AsyncGroup::TensorStore;
   } else {
     return false;
   }
@@ -122,10 +129,10 @@ std::byte* note_source(AsyncOp& op, uint64_t address, int lane, uint32_t bytes, 
   if (at == nullptr) return nullptr;
   Cluster& cluster = *warp.cta->cluster;
   if (std::popcount(op.lanes) > 1) cluster.shadow.issued_by_all(warp.agent);
-  report_conflict(warp,
-                  cluster.shadow.copy_reads(op.id, op.site,
-                                            cta_of(cluster, address)->shadow_offset(at), bytes),
-                  static_cast<uint32_t>(address & kOffsetMask), lane, Access::Read);
+  report_conflict(
+      warp,
+      cluster.shadow.copy_reads(op.id, op.site, cta_of(cluster, address)->shadow_offset(at), bytes),
+      static_cast<uint32_t>(address & kOffsetMask), lane, Access::Read);
   return at;
 }
 

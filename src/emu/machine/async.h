@@ -27,8 +27,9 @@ struct Warp;
 struct WaitOn;
 struct Cluster;
 
-// Which instruction waits for an operation: one of a group of its lane, or nobody (an mbarrier tells).
-enum class AsyncGroup : uint8_t { None, CpAsync, Bulk, Wgmma };
+// Which instruction waits for an operation: one of a group of its lane, tcgen05.wait of its warp, or nobody (an mbarrier
+// tells).
+enum class AsyncGroup : uint8_t { None, CpAsync, Bulk, Wgmma, TensorLoad, TensorStore };
 
 // What is remembered of a finished operation until its issuer has waited for it (only for the shadow).
 struct Unwaited {

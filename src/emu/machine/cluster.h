@@ -3,6 +3,7 @@
 // memory, their unfinished operations and their mbarriers. Without clusters, a cluster is one CTA.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include "emu/machine/async.h"
 #include "emu/machine/cta.h"
 #include "emu/machine/mbarrier.h"
+#include "emu/machine/pending.h"
 #include "emu/machine/random.h"
 #include "emu/machine/shadow.h"
 #include "emu/machine/tensor_op.h"
@@ -29,6 +31,9 @@ struct ClusterBarrier {
 struct Cluster {
   std::vector<std::unique_ptr<Cta>> ctas;  // by rank
   uint32_t index = 0;                      // in the grid
+  std::array<uint32_t, 3> of_grid{};       // clusters in it
+  std::array<uint32_t, 3> extents{};       // its CTAs
+  PendingClusters* pending = nullptr;
   Shadow shadow;
   uint32_t shared_bytes = 0;                              // of a CTA, in the shadow
   std::vector<std::unique_ptr<AsyncOp>> operations;       // unfinished, oldest first

@@ -34,12 +34,36 @@ namespace {
 const TensorOp* tensor_predecessor(const TensorOp& op) {
   for (const TensorOp* other : op.pipe.operations) {
     if (other == &op) return nullptr;
-    if (is_pipelined(other->kind, other->key, op.kind, op.key)) return other;
+    if (is_pipelined(other->kind, other->key, op.kind, op.key) || other->meets(op)) return other;
   }
   return nullptr;
 }
 
 }  // namespace
+
+void TensorOp::touch(const Cta& cta, const TmemRange& range, bool writes) {
+  touched_.push_back({&cta, range, writes});
+}
+
+bool TensorOp::meets(const TensorOp& other) const {
+  const auto meet = [](const Touched& a, const Touched& b) {
+    if (a.cta != b.cta || (!a.writes && !b.writes) ||
+        a.range.column >= b.range.column + b.range.num_columns ||
+        b.range.column >= a.range.column + a.range.num_columns) {
+      return false;
+    }
+    for (size_t group = 0; group < kTmemGroups; ++group) {
+      if ((a.range.lanes[group] & b.range.lanes[group]) != 0) return true;
+    }
+    return false;
+  };
+  for (const Touched& a : touched_) {
+    for (const Touched& b : other.touched_) {
+      if (meet(a, b)) return true;
+    }
+  }
+  return false;
+}
 
 bool TensorOp::enabled() const { return tensor_predecessor(*this) == nullptr; }
 

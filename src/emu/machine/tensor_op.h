@@ -14,8 +14,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <vector>
 
 #include "emu/machine/async.h"
+#include "emu/machine/tmem.h"
 
 namespace fa4::emu {
 
@@ -40,11 +42,24 @@ class TensorOp : public AsyncOp {
   const uint64_t key;
   const uint32_t position;
 
+  // By the doors of tensor memory: what it reads and writes there. Operations of a pipe that meet in it are made in their
+  // order, which widely used kernels rely on; where the manual does not say so, `tmem.pipe_order` warns.
+  void touch(const Cta& cta, const TmemRange& range, bool writes);
+  bool meets(const TensorOp& other) const;
+
   // No operation is unfinished that must be made before it.
   bool enabled() const override;
   std::string why_disabled() const override;
   // Derived classes that have one of their own call this too.
   void complete() override;
+
+ private:
+  struct Touched {
+    const Cta* cta;
+    TmemRange range;
+    bool writes;
+  };
+  std::vector<Touched> touched_;
 };
 
 }  // namespace fa4::emu

@@ -17,6 +17,11 @@ std::string columns_text(uint32_t column, uint32_t count) {
   return fmt::format("columns [{}, {})", column, column + count);
 }
 
+// What a warp knows of an agent; without checks that it has come to be.
+uint32_t clock_of(const Shadow& shadow, const Warp& warp, uint32_t agent) {
+  return shadow.enabled() ? shadow.knowledge_of(warp.agent).at(agent) : 1;
+}
+
 void tmem_misuse(Warp& warp, const char* code, const std::string& text) {
   report(warp, Level::Error, code, "tensor memory: " + text);
 }
@@ -180,8 +185,30 @@ bool Tmem::allocate(Warp& warp, uint32_t num_columns, uint32_t group, uint32_t* 
     note_progress(*cta.cluster);
   }
   *column = request.column;
+  const auto block = std::ranges::find(allocated_, request.column, &Block::column);
+  block->agent = warp.agent;
+  block->clock = clock_of(cta.cluster->shadow, warp, warp.agent);
   std::erase_if(requests_, [&](const Request& done) { return done.warp == &warp; });
   return true;
+}
+
+// A pair that frees before the other CTA's alloc is done does not survive it on a B300 (NVIDIA/cutlass issue 3435).
+void Tmem::check_peer_has_it(Warp& warp, uint32_t column) const {
+  const Cta* const peer = peer_of(*warp.cta);
+  const auto block = std::ranges::find(peer->tmem.allocated_, column, &Block::column);
+  if (block == peer->tmem.allocated_.end()) return;  // it has freed it before
+  if (block->clock == 0) {
+    tmem_misuse(
+        warp, "tmem.peer",
+        fmt::format("it frees columns of the pair, and the other CTA is still at its alloc: "
+                    "{}",
+                    warp.cta->describer->site(*block->site)));
+  } else if (clock_of(warp.cta->cluster->shadow, warp, block->agent) < block->clock) {
+    report(warp, Level::Warning, "tmem.peer",
+           fmt::format("order assumed: it frees columns of the pair, and nothing orders that after "
+                       "the alloc of the other CTA: {}",
+                       warp.cta->describer->site(*block->site)));
+  }
 }
 
 void Tmem::release(Warp& warp, uint32_t address, uint32_t num_columns, uint32_t group) {
@@ -204,6 +231,7 @@ void Tmem::release(Warp& warp, uint32_t address, uint32_t num_columns, uint32_t 
         fmt::format("it frees {} columns at {:#x}, which nobody has allocated so; allocated {}",
                     num_columns, address, here.empty() ? "is nothing" : "are " + here));
   }
+  if (group == 2) check_peer_has_it(warp, column);
   note_tmem_freed(warp, column, num_columns);
   std::fill_n(this->column(column), size_t{num_columns} * kTmemLanes, 0xffffffffu);
   allocated_.erase(block);

@@ -61,7 +61,8 @@ class Tmem {
  private:
   struct Block {
     uint32_t column, num_columns;
-    const Instr* site;  // that allocated it, or freed it
+    const Instr* site;              // that allocated it, or freed it
+    uint32_t agent = 0, clock = 0;  // when the warp that allocated it went on; clock 0: it has not
   };
   struct Request {
     Warp* warp;
@@ -77,6 +78,7 @@ class Tmem {
   static const Request* counterpart(const Cta& cta, const Request& request);
   static bool is_servable(const Cta& cta, const Request& request);
   void take(Cta& cta, Request& request, uint32_t column);
+  void check_peer_has_it(Warp& warp, uint32_t column) const;
   void check_request(Warp& warp, uint32_t num_columns, uint32_t group);
   void check_group(Warp& warp, uint32_t group);
   const Block* block_at(const std::vector<Block>& blocks, uint32_t column) const;

@@ -7,6 +7,7 @@
 #include <bit>
 
 #include "emu/machine/cluster.h"
+#include "emu/machine/tensor_op.h"
 #include "emu/machine/tmem.h"
 #include "emu/machine/warp_report.h"
 
@@ -113,6 +114,7 @@ bool note_tmem(AsyncOp& op, Cta& cta, const TmemRange& range, TmemUse use, const
                        &cta == warp.cta ? "" : fmt::format(" of rank {}", cta.rank), why));
     return false;
   }
+  if (auto* const tensor = dynamic_cast<TensorOp*>(&op)) tensor->touch(cta, range, !reads);
   if (use == TmemUse::Write) {
     for (uint32_t column = range.column; column < range.column + range.num_columns; ++column) {
       uint32_t* const lanes = cta.tmem.column(column);

@@ -11,6 +11,7 @@
 #include "emu/machine/async.h"
 #include "emu/machine/calls.h"
 #include "emu/machine/row.h"
+#include "emu/machine/tensor_loads.h"
 #include "emu/machine/wgmma_state.h"
 
 namespace fa4::emu {
@@ -31,6 +32,8 @@ struct WaitOn {
     Mbarrier,        // id: index in the ledger; generation: the phase that must have completed
     ClusterBarrier,  // generation: that must have ended
     TensorMemory,    // its request to allocate
+    TensorLoad,      // all tcgen05.ld of the warp
+    TensorStore,     // all tcgen05.st
     Registers,       // id: how many the pool must have
     Poll,            // generation: Cluster::progress when it was seen that polling is in vain
     Join,
@@ -89,6 +92,7 @@ struct Warp {
   uint64_t elect_seed = 0;                     // which lane elect.sync takes; 0: the lowest
   uint32_t wgmma_groups = 0;                   // that the warp has committed
   WgmmaRegisters wgmma;                        // in use from its first wgmma or wgmma.fence on
+  TensorLoads tensor_loads;                    // of its registers
   std::vector<Unwaited> unwaited;              // finished operations of its groups
   uint64_t num_divergences = 0;
   const GlobalRange* last_range = nullptr;  // of the last global access

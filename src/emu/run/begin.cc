@@ -33,6 +33,9 @@ void ClusterRun::begin(uint32_t cluster_index) {
   const uint32_t num_ctas = volume_of(launch.cluster);
   const uint32_t num_warps = (volume_of(launch.block) + kLanes - 1) / kLanes;
   cluster_.index = cluster_index;
+  cluster_.pending = &state_.pending;
+  cluster_.extents = launch.cluster;
+  for (size_t i = 0; i < 3; ++i) cluster_.of_grid[i] = launch.grid[i] / launch.cluster[i];
   cluster_.random = Random(state_.options->seed * 0x9e3779b97f4a7c15 + cluster_index);
   if (state_.written != nullptr) {
     cluster_.random.write_down(state_.written->decisions_of(cluster_index));
@@ -64,9 +67,7 @@ void ClusterRun::begin_cta(Cta& cta, uint32_t rank) {
   const KernelLaunch& launch = *state_.launch;
   const uint32_t threads = volume_of(launch.block);
   const uint32_t num_warps = (threads + kLanes - 1) / kLanes;
-  std::array<uint32_t, 3> clusters{};
-  for (size_t i = 0; i < 3; ++i) clusters[i] = launch.grid[i] / launch.cluster[i];
-  const std::array<uint32_t, 3> outer = index_in(clusters, cluster_.index);
+  const std::array<uint32_t, 3> outer = index_in(cluster_.of_grid, cluster_.index);
   const std::array<uint32_t, 3> inner = index_in(launch.cluster, rank);
   for (size_t i = 0; i < 3; ++i) cta.index[i] = outer[i] * launch.cluster[i] + inner[i];
   cta.rank = rank;
@@ -127,6 +128,7 @@ void ClusterRun::begin_warp(Warp& warp, uint32_t first_thread) {
   warp.bulk_groups = {};
   warp.wgmma_groups = 0;
   warp.wgmma.reset(0);
+  warp.tensor_loads.reset();
   warp.registers = registers_at_launch(program_, state_.launch->block);
   warp.elect_seed = state_.options->elect_any ? state_.options->seed : 0;
   warp.unwaited.clear();

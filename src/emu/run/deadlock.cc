@@ -52,6 +52,10 @@ std::string ClusterRun::what_it_waits_for(const Warp& warp, const Split& split) 
     case WaitOn::Kind::Registers:
       return fmt::format("wait for {} registers; {} are free", split.wait.id,
                          warp.cta->free_registers);
+    case WaitOn::Kind::TensorLoad:
+      return "wait for what they load of tensor memory";
+    case WaitOn::Kind::TensorStore:
+      return "wait for what they store to tensor memory";
     case WaitOn::Kind::TensorMemory:
       return warp.cta->tmem.what_allocation_waits_for(warp);
     case WaitOn::Kind::Poll:

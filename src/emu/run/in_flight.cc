@@ -6,6 +6,11 @@
 namespace fa4::emu {
 namespace {
 
+// A load is one of the instructions that must look: at those before it.
+bool is_tensor_load(const ptx::Instruction& text) {
+  return text.opcode == "tcgen05" && !text.modifiers.empty() && text.modifiers[0] == "ld";
+}
+
 bool is_wgmma(const ptx::Instruction& text) {
   return text.opcode == "wgmma" && !text.modifiers.empty() && text.modifiers[0] == "mma_async";
 }
@@ -15,14 +20,16 @@ bool is_matrix_register(const RegisterUse& use) { return !use.is_predicate && us
 
 }  // namespace
 
-void mark_wgmma_registers(Program* program) {
+void mark_in_flight_registers(Program* program) {
   std::vector<bool> used(program->num_rows, false);
   bool any = false;
   for (size_t pc = 0; pc < program->code.size(); ++pc) {
-    if (!is_wgmma(*program->lines[program->code[pc].line])) continue;
+    const ptx::Instruction& text = *program->lines[program->code[pc].line];
+    const bool loads = is_tensor_load(text);
+    if (!loads && !is_wgmma(text)) continue;
     any = true;
     for (const RegisterUse& use : program->uses_of(pc)) {
-      if (is_matrix_register(use)) used[use.first] = true;
+      if (is_matrix_register(use) && (!loads || use.is_written)) used[use.first] = true;
     }
   }
   if (!any) return;
@@ -36,7 +43,7 @@ void mark_wgmma_registers(Program* program) {
       }
       return false;
     });
-    if (touches) program->code[pc].flags |= kTouchesWgmma;
+    if (touches) program->code[pc].flags |= kTouchesInFlight;
   }
 }
 

@@ -141,6 +141,7 @@ bool has_global_atomics(const ptx::Instruction& text) {
 // Whether an instruction may wait for other CTAs: a strong load of global memory, or an atomic whose result is used.
 bool may_wait_on_memory(const ptx::Instruction& text) {
   if (text.opcode == "atom") return has_global_atomics(text);
+  if (text.opcode == "clusterlaunchcontrol") return true;  // takes what would run beside it
   if (text.opcode != "ld") return false;
   bool strong = false;
   for (const std::string_view word : text.modifiers) {
@@ -311,6 +312,11 @@ Program lower(const ptx::Module& module, const ptx::Function& function,
       lower_failed(text.place, fmt::format("{} needs sm_{}; this machine is sm_{}",
                                            ptx::print(text), row.least_arch, options.arch));
     }
+    if (row.most_arch != 0 && options.arch > row.most_arch) {
+      lower_failed(text.place,
+                   fmt::format("{} is of sm_{} to sm_{}; this machine is sm_{}", ptx::print(text),
+                               row.least_arch, row.most_arch, options.arch));
+    }
     operands.begin(&text, items[at].scope, joins[at]);
     Instr instr = row.decode(operands, isa::Words(text.modifiers), text);
     instr.form = static_cast<uint16_t>(form);
@@ -329,7 +335,7 @@ Program lower(const ptx::Module& module, const ptx::Function& function,
   }
   operands.finish();
   if (options.checks) watch_unwritten(steps, &program);
-  mark_wgmma_registers(&program);
+  mark_in_flight_registers(&program);
   return program;
 }
 

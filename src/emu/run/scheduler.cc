@@ -125,6 +125,8 @@ bool ClusterRun::ready(Warp& warp, size_t at) {
     case WaitOn::Kind::CpAsync:
     case WaitOn::Kind::BulkGroup:
     case WaitOn::Kind::Wgmma:
+    case WaitOn::Kind::TensorLoad:
+    case WaitOn::Kind::TensorStore:
       return groups_are_done(warp, split.mask, split.wait);
     case WaitOn::Kind::Mbarrier: {
       const BarrierRecord& record = cluster_.mbarriers.records()[split.wait.id];

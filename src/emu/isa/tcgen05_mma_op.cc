@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "emu/isa/tcgen05_mma_op.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "emu/isa/tcgen05_gather.h"
+#include "emu/machine/cluster.h"
+#include "emu/machine/warp_report.h"
+
+namespace fa4::emu::isa {
+namespace {
+
+// Two of them are made in order if these are the same: accumulator, shape, group.
+uint64_t tcgen05_key(const Tcgen05Shape& shape, uint32_t d) {
+  return uint64_t{d} << 32 | uint64_t{shape.m} << 16 | shape.n << 4 |
+         static_cast<uint32_t>(shape.kind) << 2 | shape.group;
+}
+
+}  // namespace
+
+std::array<Cta*, 2> tcgen05_ctas(Cta& cta, uint32_t group) {
+  if (group == 1) return {&cta, nullptr};
+  Cta* const peer = peer_of(cta);
+  if (cta.rank % 2 == 0) return {&cta, peer};
+  return {peer, &cta};
+}
+
+Tcgen05MmaOp::Tcgen05MmaOp(Warp& issuer, int lane, const Tcgen05Shape& shape,
+                           const Tcgen05MmaValues& values)
+    : TensorOp(issuer, lane, emu::TensorKind::Mma, tcgen05_key(shape, values.d)),
+      lane_(lane),
+      shape_(shape),
+      values_(values),
+      ctas_(tcgen05_ctas(*issuer.cta, shape.group)) {
+  if (!values.a_in_tensor_memory) {
+    describe(values.a, "A", shape.rows(), shape.transposed_a, &layout_a_);
+  }
+  describe(values.b, "B", shape.columns(), shape.transposed_b, &layout_b_);
+  if (!bad_ && issuer.cta->cluster->shadow.enabled()) {
+    if (!values.a_in_tensor_memory) note_operand(layout_a_, shape.rows());
+    note_operand(layout_b_, shape.columns());
+  }
+  note_addresses();
+}
+
+void Tcgen05MmaOp::describe(uint64_t descriptor, const char* which, uint32_t rows, bool transposed,
+                            MatrixLayout* layout) {
+  layout->mn_major = transposed;
+  DescriptorFault fault = decode_tcgen05_descriptor(descriptor, layout);
+  if (!fault) fault = check_tcgen05_operand(shape_, *layout);
+  if (fault) {
+    report(*warp, Level::Error, fault.code, "bad descriptor of " + (which + (": " + fault.text)));
+    bad_ = true;
+    return;
+  }
+  if (is_within(*layout, rows)) return;
+  bad_ = true;
+  report(*warp, Level::Error, "desc.bounds",
+         fmt::format("out of bounds: {}, of {} {} by the descriptor {:#018x} (start {:#x}, leading "
+                     "{}, stride {} bytes, {}), lies outside [{:#x}, {:#x}) of shared memory",
+                     which, rows, *which == 'A' ? "rows" : "columns", descriptor, layout->start,
+                     layout->leading, layout->stride,
+                     layout->span == 16 ? std::string("no swizzle")
+                                        : fmt::format("swizzle of {} bytes", layout->span),
+                     kReservedShared, warp->cta->shared.size()));
+}
+
+bool Tcgen05MmaOp::is_within(const MatrixLayout& layout, uint32_t rows) const {
+  const uint64_t end = warp->cta->shared.size();
+  const Tcgen05Units units = tcgen05_units(shape_, layout, rows);
+  for (uint32_t i = 0; i < units.outer; ++i) {
+    for (uint32_t j = 0; j < units.inner; ++j) {
+      const uint32_t at = layout.unit_at(i, j);
+      if (at < kReservedShared || at + MatrixLayout::kUnitBytes > end) return false;
+    }
+  }
+  return true;
+}
+
+// Neighbouring units together.
+void Tcgen05MmaOp::note_operand(const MatrixLayout& layout, uint32_t rows) {
+  constexpr uint32_t kBytes = MatrixLayout::kUnitBytes;
+  const Tcgen05Units units = tcgen05_units(shape_, layout, rows);
+  for (uint32_t group = 0; group < shape_.group; ++group) {
+    const uint64_t rank = uint64_t{ctas_[group]->rank} << kRankShift;
+    uint32_t begin = 0, end = 0;
+    const auto note = [&] {
+      if (end != begin) note_source(*this, rank | begin, lane_, end - begin, kBytes, true);
+    };
+    for (uint32_t i = 0; i < units.outer; ++i) {
+      for (uint32_t j = 0; j < units.inner; ++j) {
+        const uint32_t at = layout.unit_at(i, j);
+        if (at == end) {
+          end += kBytes;
+        } else if (at + kBytes == begin) {
+          begin = at;
+        } else {
+          note();
+          begin = at;
+          end = at + kBytes;
+        }
+      }
+    }
+    note();
+  }
+}
+
+uint32_t Tcgen05MmaOp::sixteens() const {
+  if (shape_.layout() != Tcgen05Layout::F) return 0xff;
+  return base() == 16 ? 0xaa : 0x55;
+}
+
+TmemLanes Tcgen05MmaOp::lanes(uint32_t group) const {
+  TmemLanes lanes{};
+  for (uint32_t at = 0; at < lanes.size(); ++at) {
+    if ((sixteens() >> at & 1) == 0) continue;
+    const uint32_t disabled = values_.disabled[4 * group + at / 2] >> (16 * (at % 2));
+    lanes[at] = static_cast<uint16_t>(~disabled);
+  }
+  return lanes;
+}
+
+void Tcgen05MmaOp::note_addresses() {
+  const bool half = shape_.layout() == Tcgen05Layout::F;
+  const auto check = [&](uint32_t address, const char* which) {
+    if (address >> 16 == 0 || (half && address >> 16 == 16)) return true;
+    report(*warp, Level::Error, "tmem.lane",
+           fmt::format("out of bounds: {} lies at lane {} of tensor memory; with M = {} and "
+                       "cta_group::{} it begins at lane {}",
+                       which, address >> 16, shape_.m, shape_.group, half ? "0 or 16" : "0"));
+    return false;
+  };
+  const auto a = static_cast<uint32_t>(values_.a);
+  if (values_.a_in_tensor_memory && check(a, "A")) {
+    if (a >> 16 != base()) {
+      report(*warp, Level::Error, "tmem.lane",
+             fmt::format("out of bounds: A lies at lane {} of tensor memory and D at lane {}; with "
+                         "M = 64 both begin at the same one",
+                         a >> 16, base()));
+      bad_ = true;
+    }
+    TmemRange range = {a & 0xffff, kTcgen05ColumnsOfA, {}};
+    for (uint32_t at = 0; at < range.lanes.size(); ++at) {
+      range.lanes[at] = (sixteens() >> at & 1) != 0 ? 0xffff : 0;
+    }
+    for (uint32_t group = 0; group < shape_.group; ++group) {
+      if (!note_tmem_read(*this, *ctas_[group], range, "A")) bad_ = true;
+    }
+  } else if (values_.a_in_tensor_memory) {
+    bad_ = true;
+  }
+  if (!check(values_.d, "D")) return;
+  for (uint32_t group = 0; group < shape_.group; ++group) {
+    const TmemRange range = {values_.d & 0xffff, shape_.d_columns(), lanes(group)};
+    d_is_there_[group] = note_tmem_write(*this, *ctas_[group], range, values_.accumulate, "D");
+  }
+}
+
+void Tcgen05MmaOp::step(size_t index) {
+  if (index == 0) {
+    if (!bad_) take_a();
+  } else if (index == 1) {
+    if (!bad_) take_b();
+  } else {
+    const size_t part = index - kNumReads, parts = num_parts();
+    const auto at = static_cast<uint32_t>(part % parts);
+    const uint32_t columns = shape_.d_columns() / static_cast<uint32_t>(parts);
+    // The first parts are of a multiple of eight columns.
+    const uint32_t first = at * columns / 8 * 8;
+    const uint32_t end = at + 1 == parts ? shape_.d_columns() : (at + 1) * columns / 8 * 8;
+    write(static_cast<uint32_t>(part / parts), first, end - first);
+  }
+}
+
+void Tcgen05MmaOp::take_a() {
+  for (uint32_t group = 0; group < shape_.group; ++group) {
+    a_[group] = std::make_unique_for_overwrite<Tcgen05A>();
+    Tcgen05A* const a = a_[group].get();
+    if (values_.a_in_tensor_memory) {
+      const auto column = static_cast<uint32_t>(values_.a & 0xffff);
+      tcgen05_gather_tensor(shape_, values_.shifts_a, ctas_[group]->tmem.column(column), a);
+    } else {
+      tcgen05_gather_a(shape_, layout_a_, base(), ctas_[group]->shared.data(), a);
+    }
+    tcgen05_numbers_of_a(shape_.a, shape_.k(), sixteens(), values_.exact, a);
+  }
+}
+
+void Tcgen05MmaOp::take_b() {
+  b_ = std::make_unique_for_overwrite<Tcgen05B>();
+  for (uint32_t group = 0; group < shape_.group; ++group) {
+    tcgen05_gather_b(shape_, layout_b_, group * shape_.columns(), ctas_[group]->shared.data(),
+                     b_.get());
+  }
+  tcgen05_numbers_of_b(shape_.b, shape_.k(), shape_.n, values_.exact, b_.get());
+}
+
+void Tcgen05MmaOp::write(uint32_t group, uint32_t first, uint32_t columns) {
+  if (!d_is_there_[group] || columns == 0) return;
+  uint32_t* const d = ctas_[group]->tmem.column((values_.d & 0xffff) + first);
+  if (bad_) {
+    const TmemLanes written = lanes(group);
+    for (uint32_t lane = 0; lane < kTcgen05Lanes; ++lane) {
+      if ((written[lane / 16] >> lane % 16 & 1) == 0) continue;
+      for (uint32_t column = 0; column < columns; ++column) {
+        std::memset(d + size_t{column} * kTcgen05Lanes + lane, kPoisonByte, sizeof *d);
+      }
+    }
+    return;
+  }
+  Tcgen05Product product;
+  product.element_a = shape_.a;
+  product.element_b = shape_.b;
+  product.k = shape_.k();
+  product.half = shape_.half;
+  product.exact = values_.exact;
+  product.accumulate = values_.accumulate;
+  product.c_shift = values_.c_shift;
+  product.a = a_[group].get();
+  product.b = b_.get();
+  product.columns = columns;
+  product.d = d;
+  std::copy_n(values_.disabled.begin() + 4 * group, 4, product.disabled.begin());
+  if (shape_.layout() != Tcgen05Layout::B) {
+    product.first_column = first;
+    product.sixteens = sixteens();
+    return tcgen05_function()(product);
+  }
+  for (uint32_t half = 0; half < 2; ++half) {
+    product.first_column = half * shape_.n / 2 + first;
+    product.sixteens = half == 0 ? 0x0f : 0xf0;
+    tcgen05_function()(product);
+  }
+}
+
+}  // namespace fa4::emu::isa
