@@ -67,7 +67,7 @@ struct Sm100ForwardParams {
   u32 streams;    // batch * kv_heads: tiles of one stream read the same K and V
   u32 streams_per_group;  // streams that run together because their K and V fit the L2
   u32 num_tiles;          // row_tiles * streams * heads_per_stream
-  u32 clear_tails;        // 1: rows behind a sequence's keys may hold anything (packed keys, key_lengths)
+  u32 clear_tails;  // 1: rows behind a sequence's keys may hold anything (packed keys, key_lengths)
   u32 out_by_tma;  // 1: every query row counts (no packed queries, no query_lengths) and TMA serves `out`
   u32 out_vector;  // 1: `out` takes 16-byte stores
 };

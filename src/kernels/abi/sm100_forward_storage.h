@@ -114,6 +114,7 @@ struct Storage {
 };
 
 constexpr u32 kRowValuesBytes = kCtaRows * 4;
+constexpr u32 kClaimBytes = 16;  // the answer to a claim
 
 constexpr Storage storage_of(const Sm100ForwardConfig& config) {
   Storage s{};
@@ -131,7 +132,7 @@ constexpr Storage storage_of(const Sm100ForwardConfig& config) {
   s.row_scale = s.ring + ring_bytes;
   s.row_max = s.row_scale + kRowValuesBytes;
   s.claim = s.row_max + kRowValuesBytes;
-  s.tmem_address = s.claim + 16;
+  s.tmem_address = s.claim + kClaimBytes;
   s.bytes = s.tmem_address + 16;
   for (u32 b = 0; b < kNumBarriers; ++b) {
     s.barriers[b] = s.bytes;

@@ -26,7 +26,10 @@ class Correction {
  public:
   using G = Geometry<config>;
   // Columns of O at a time, while it is rescaled and while it is stored.
-  static constexpr u32 kWide = config.value_dim % 32 == 0 ? 32 : 16;
+  static constexpr u32 kWide = config.scores == Scores::Capped ? 16
+                               : config.value_dim == 128       ? 64
+                               : config.value_dim % 32 == 0    ? 32
+                                                               : 16;
   static constexpr u32 kChunk = 16;
 
   FA4_DEVICE Correction(const Sm100ForwardParams& p, const Smem<config>& smem, u32 warp_idx)
@@ -46,12 +49,17 @@ class Correction {
     wait_for_row(1);
 
     // Steady state.
-    for (u32 block = 1; block < tile.num_blocks(); ++block) {
 #pragma unroll 1
+    for (u32 block = 1; block < tile.num_blocks(); ++block) {
+#pragma unroll
       for (u32 q = 0; q < kQueryTiles; ++q) {
         wait_for_row(q);
         rescale(q, ptx::ld_shared_f32(smem_.row_scale(q, row_)));
-        arrive(kScaleEmpty, 1 - q);
+        __syncwarp();
+        if (leader_) {
+          ptx::mbarrier_arrive(smem_.barrier(kPReady, q));
+          ptx::mbarrier_arrive(smem_.barrier(kScaleEmpty, 1 - q));
+        }
       }
     }
 
@@ -92,7 +100,6 @@ class Correction {
       ptx::tcgen05_wait_st();
       ptx::tcgen05_fence_before_thread_sync();
     }
-    arrive(kPReady, q);
   }
 
   template <u32 kColumns>
@@ -116,8 +123,7 @@ class Correction {
     const u32 head = tile.head + (row - (query << p_.group_log2));
     const bool has_sink = p_.problem.sink.data;
     const float sink = has_sink && counts ? sink_of<config.element>(p_.problem.sink, head) : 0;
-    const float max_log2 =
-        most == minus_infinity() ? most : most * (p_.exponent_scale * kLog2E);
+    const float max_log2 = most == minus_infinity() ? most : most * (p_.exponent_scale * kLog2E);
     const RowResult result = finish_row(max_log2, sum, has_sink, sink);
     if (row < tile.queries.rows << p_.group_log2 && p_.lse.data) {
       lse_of(p_.lse, tile.queries, head)[query * p_.lse.row_stride] =

@@ -6,6 +6,7 @@
 #include "sm100/forward/load.h"
 #include "sm100/forward/mma.h"
 #include "sm100/forward/roles.h"
+#include "sm100/forward/scheduler.h"
 #include "sm100/forward/softmax.h"
 #include "sm100/forward/store.h"
 
@@ -56,6 +57,8 @@ FA4_DEVICE void kernel(const Sm100ForwardParams& p) {
       run_load<config>(p, smem);
     } else if (kStore.has(warp_idx)) {
       run_store<config>(p, smem);
+    } else {
+      run_scheduler<config>(p, smem);
     }
   }
 

@@ -55,10 +55,9 @@ class Loader {
       if (leader_) {
         ptx::mbarrier_arrive_expect_tx(full, S::kAt.q_bytes);
         for (u32 box = 0; box < boxes_of(config.head_dim); ++box) {
-          ptx::cp_async_bulk_tensor_5d_load(smem_.q(q) + box * kBoxBytes, p_.q_map,
-                                            box * kBoxColumns, 0,
-                                            first_query + (q * kTileRows >> p_.group_log2), group,
-                                            tile.queries.batch, full);
+          ptx::cp_async_bulk_tensor_5d_load(
+              smem_.q(q) + box * kBoxBytes, p_.q_map, box * kBoxColumns, 0,
+              first_query + (q * kTileRows >> p_.group_log2), group, tile.queries.batch, full);
         }
       }
     }

@@ -33,7 +33,15 @@ class MmaIssuer {
         tmem_(tmem),
         q_start_(static_cast<u32>(tcgen05_descriptor_k_major(smem.q(0)))),
         k_start_(static_cast<u32>(tcgen05_descriptor_k_major(smem.k(0)))),
-        v_start_(static_cast<u32>(tcgen05_descriptor_mn_major(smem.v(0), kBlockKeys))) {}
+        v_start_(static_cast<u32>(tcgen05_descriptor_mn_major(smem.v(0), kBlockKeys))) {
+    if constexpr (kKeepsQ) {
+#pragma unroll
+      for (u32 q = 0; q < kQueryTiles; ++q) {
+#pragma unroll
+        for (u32 step = 0; step < G::kHeadSteps; ++step) q_desc_[q][step] = make_q_desc(q, step);
+      }
+    }
+  }
 
   FA4_DEVICE void multiply_tile(u32 num_blocks) {
     // First block.
@@ -83,14 +91,13 @@ class MmaIssuer {
 
   // S of the query tile, which is then its softmax's.
   FA4_DEVICE void multiply_q_k(u32 q, u32 k_slot) {
-    const u32 q_start = q_start_ + (q * S::kAt.q_bytes >> 4);
     const u32 k_start = k_start_ + (S::k_offset(k_slot) >> 4);
     if (ptx::elect_sync()) {
 #pragma unroll
       for (u32 step = 0; step < G::kHeadSteps; ++step) {
-        const u32 offset = k_major_offset(step) >> 4;
-        ptx::tcgen05_mma_f16_ss<1>(tmem_ + G::s_tmem(q), descriptor(q_start + offset),
-                                   descriptor(k_start + offset), G::kScoresMma, step > 0);
+        ptx::tcgen05_mma_f16_ss<1>(tmem_ + G::s_tmem(q), q_desc(q, step),
+                                   descriptor(k_start + k_major_offset(step)), G::kScoresMma,
+                                   step > 0);
       }
       ptx::tcgen05_commit<1>(smem_.barrier(kSFull, q));
     }
@@ -119,20 +126,32 @@ class MmaIssuer {
     }
   }
 
+  // Q's descriptors never change and stay in uniform registers, where these hold so many.
+  static constexpr bool kKeepsQ = G::kHeadSteps <= 8;
+
+  FA4_DEVICE u64 q_desc(u32 q, u32 step) const {
+    if constexpr (kKeepsQ) return q_desc_[q][step];
+    return make_q_desc(q, step);
+  }
+  FA4_DEVICE u64 make_q_desc(u32 q, u32 step) const {
+    return descriptor(q_start_ + (q * S::kAt.q_bytes >> 4) + k_major_offset(step));
+  }
+
   // All tiles have the same upper half.
   FA4_DEVICE static u64 descriptor(u32 low) {
     return ptx::pack_b64(low, static_cast<u32>(tcgen05_descriptor_k_major(0) >> 32));
   }
 
-  // Of a step along D: four to a row of 128 bytes, then the next box.
+  // Of a step along D, in units of 16 bytes: four to a row of 128 bytes, then the next box.
   static constexpr u32 k_major_offset(u32 step) {
     constexpr u32 kStepsPerBox = kBoxColumns / kMmaK;
-    return step / kStepsPerBox * kBoxBytes + step % kStepsPerBox * kMmaK * 2;
+    return (step / kStepsPerBox * kBoxBytes + step % kStepsPerBox * kMmaK * 2) >> 4;
   }
 
   S smem_;
   u32 tmem_;  // 0, but an address that is no constant stays in a uniform register
-  u32 q_start_, k_start_, v_start_;
+  u32 q_start_, k_start_, v_start_;  // lower halves of descriptors: Q tile 0, slot 0
+  u64 q_desc_[kQueryTiles][kKeepsQ ? G::kHeadSteps : 1];
   RingCursor<S::kAt.slots> cursor_{0};
   u32 q_phase_ = 0, p_phase_ = 0;
 };

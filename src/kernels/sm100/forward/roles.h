@@ -12,7 +12,8 @@ struct Registers {
 };
 
 constexpr Registers registers_of(const Sm100ForwardConfig& config) {
-  if (config.head_dim < 96) return {200, 64, 48};
+  if (config.scores == Scores::Capped) return {200, 64, 48};
+  if (config.head_dim > 128) return {192, 72, 56};
   return {192, 80, 48};
 }
 
@@ -22,7 +23,7 @@ constexpr bool fits(const Registers& r) {
   return 2 * r.softmax + r.correction + r.others <= 4 * kLaunchRegisters;
 }
 
-static_assert(fits(registers_of({})) && fits(registers_of({.head_dim = 64, .value_dim = 64})),
+static_assert(fits(registers_of({})) && fits(registers_of({.scores = Scores::Capped})),
               "setmaxnreg would wait for registers that nobody gives back");
 
 }  // namespace fa4::sm100::forward

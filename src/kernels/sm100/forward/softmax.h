@@ -12,6 +12,7 @@
 #include "ptx/sync.h"
 #include "ptx/tmem.h"
 #include "ptx/tmem_access.h"
+#include "ptx/tmem_reduce.h"
 #include "sm100/forward/config.h"
 #include "sm100/forward/walk.h"
 #include "sm100/forward/work.h"
@@ -75,15 +76,23 @@ class Softmax {
   // One block: S becomes P.
   template <bool kMasked>
   FA4_DEVICE void step(u32 block) {
-    float s[kBlockKeys];
+    float s[kBlockKeys], most = row_max_;
     wait_for_phase(smem_.barrier(kSFull, tile_), s_phase_);
     s_phase_ ^= 1;
     ptx::tcgen05_fence_after_thread_sync();
-    load_scores(s);
-    if constexpr (config.scores != Scores::Plain) transform(s);
+    if constexpr (config.scores != Scores::Plain) {
+      load_scores_transformed(s);
+    } else if constexpr (config.maximum_by_load && !kMasked) {
+      most = load_scores_and_maximum(s);
+    } else {
+      load_scores(s);
+    }
     if constexpr (kMasked) mask(s, block);
+    if constexpr (!config.maximum_by_load || kMasked || config.scores != Scores::Plain) {
+      most = maximum(s);
+    }
 
-    const float factor = grow(maximum(s));
+    const float factor = grow(most);
     ptx::st_shared(smem_.row_scale(tile_, row_), __float_as_uint(factor));
     hand_over_row();
 
@@ -91,13 +100,8 @@ class Softmax {
     const ptx::F32x2 scales = ptx::pack_f32x2(scale_log2_, scale_log2_);
     const ptx::F32x2 offsets = ptx::pack_f32x2(offset, offset);
 #pragma unroll
-    for (u32 i = 0; i < kBlockKeys; i += 2) {
-      ptx::unpack_f32x2(s[i], s[i + 1],
-                        ptx::fma_rn_f32x2(ptx::pack_f32x2(s[i], s[i + 1]), scales, offsets));
-    }
-#pragma unroll
     for (u32 quarter = 0; quarter < 4; ++quarter) {
-      exponentiate(s, quarter);
+      exponentiate(s, quarter, scales, offsets);
       store_quarter(s, quarter);
       // Three quarters of P and, once Correction has said the same, O are Mma's; then all of S.
       if (quarter == 2) hand_over(kPReady);
@@ -126,11 +130,33 @@ class Softmax {
     }
   }
 
-  FA4_DEVICE void transform(float (&s)[kBlockKeys]) {
+  FA4_DEVICE float load_scores_and_maximum(float (&s)[kBlockKeys]) {
+    float most[4];
+#pragma unroll
+    for (u32 quarter = 0; quarter < 4; ++quarter) {
+      ptx::tcgen05_ld_red_max_32x32b(ptx::slice<kQuarter>(s, quarter * kQuarter), most[quarter],
+                                     lanes(quarter * kQuarter));
+    }
+    ptx::tcgen05_wait_ld();
+    return ptx::max3(ptx::max3(row_max_, most[0], most[1]), most[2], most[3]);
+  }
+
+  FA4_DEVICE void load_scores_transformed(float (&s)[kBlockKeys]) {
+#pragma unroll
+    for (u32 first = 0; first < kBlockKeys; first += 16) {
+      float(&part)[16] = ptx::slice<16>(s, first);
+      ptx::tcgen05_ld_32x32b(part, lanes(first));
+      ptx::tcgen05_wait_ld();
+      transform(part);
+    }
+  }
+
+  template <u32 kColumns>
+  FA4_DEVICE void transform(float (&s)[kColumns]) {
     const float inverse_cap =
         config.scores == Scores::Capped ? p_.score_scale / p_.problem.softcap : 0;
 #pragma unroll
-    for (u32 i = 0; i < kBlockKeys; ++i) {
+    for (u32 i = 0; i < kColumns; ++i) {
       if constexpr (config.scores == Scores::Capped) {
         s[i] = p_.problem.softcap * accurate_tanh(s[i] * inverse_cap);
       } else {
@@ -185,10 +211,12 @@ class Softmax {
            column % share.period >= share.period - 4;
   }
 
-  FA4_DEVICE void exponentiate(float (&s)[kBlockKeys], u32 quarter) {
+  FA4_DEVICE void exponentiate(float (&s)[kBlockKeys], u32 quarter, ptx::F32x2 scales,
+                               ptx::F32x2 offsets) {
 #pragma unroll
     for (u32 column = 0; column < kQuarter; column += 2) {
       float &x = s[quarter * kQuarter + column], &y = s[quarter * kQuarter + column + 1];
+      ptx::unpack_f32x2(x, y, ptx::fma_rn_f32x2(ptx::pack_f32x2(x, y), scales, offsets));
       if (on_fma_units(quarter, column)) {
         exp2_fma(x, y);
       } else {
@@ -202,8 +230,8 @@ class Softmax {
     u32 packed[kQuarter / 2];
 #pragma unroll
     for (u32 i = 0; i < kQuarter / 2; ++i) {
-      packed[i] = pack<config.element>(s[quarter * kQuarter + 2 * i],
-                                       s[quarter * kQuarter + 2 * i + 1]);
+      packed[i] =
+          pack<config.element>(s[quarter * kQuarter + 2 * i], s[quarter * kQuarter + 2 * i + 1]);
     }
     ptx::tcgen05_st_32x32b(lanes(G::p_tmem(0) + quarter * kQuarter / 2), packed);
   }

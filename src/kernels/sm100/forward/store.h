@@ -58,9 +58,8 @@ class Storer {
     const ProblemParams& problem = p_.problem;
     if (!problem.cu_seqlens_q.data) return;
     const i64 first = clamp_to(problem.cu_seqlens_q.data[0], 0, problem.total_q);
-    const i64 end =
-        clamp_to(problem.cu_seqlens_q.data[problem.batch * problem.cu_seqlens_q.stride], first,
-                 problem.total_q);
+    const i64 end = clamp_to(problem.cu_seqlens_q.data[problem.batch * problem.cu_seqlens_q.stride],
+                             first, problem.total_q);
     const i64 outside = first + (problem.total_q - end);
     for (i64 at = blockIdx.x; at < outside * problem.heads; at += gridDim.x) {
       const i64 index = at / problem.heads;

@@ -16,8 +16,8 @@ namespace fa4::sm100::forward {
 
 struct Tile {
   u32 batch, kv_head;
-  u32 head;  // of q and out: the head, or the first of the group
-  u32 row;   // the first row, of queries.rows << group_log2
+  u32 head;           // of q and out: the head, or the first of the group
+  u32 row;            // the first row, of queries.rows << group_log2
   u32 counting_rows;  // of the sequence
   SequenceRows queries, keys;
   BlockRange blocks;  // of both query tiles; empty: Store alone writes the rows
