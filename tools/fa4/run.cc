@@ -157,6 +157,7 @@ Results run_passes(const Inputs& inputs, const Options& options, std::vector<Pas
   std::optional<Plan> backward;
   if (inputs.dout) backward.emplace(problem, FA4_PASS_BACKWARD);  // refused before work is done
   Results results = make_forward_results(inputs);
+  results.lse_limit = forward.lse_limit();
   {
     const PassRun run(forward, problem, results);
     reports->push_back(time_pass("forward", forward, problem, run));

@@ -64,6 +64,7 @@ Exit trace(const TraceArguments& arguments) {
   const BoundProblem problem(inputs, options);
   const Plan plan(problem, FA4_PASS_FORWARD);
   Results results = make_forward_results(inputs);
+  results.lse_limit = plan.lse_limit();
   run_forward(plan, problem, results);
   ::unsetenv("FA4_EMU_TRACE");
 
