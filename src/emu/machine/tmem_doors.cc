@@ -100,6 +100,38 @@ TmemLanes tmem_lanes(uint32_t first, uint32_t count) {
 
 namespace {
 
+// A load may read lanes that nobody has written: the lanes of a warp are more than those of many matrices. A column of
+// which nobody has written anything is another matter.
+void check_load(Warp& warp, const Cta& cta, const TmemRange& range) {
+  const Shadow& shadow = cta.cluster->shadow;
+  const uint32_t base = cta.tmem.shadow_base();
+  const auto groups_where = [&](auto is_so) {
+    for (uint32_t group = 0; group < kTmemGroups; ++group) {
+      if (range.lanes[group] != 0 && is_so(group)) return true;
+    }
+    return false;
+  };
+  if (!groups_where([&](uint32_t group) {
+        return !shadow.is_all_written(tmem_cell(base, group, range.column), range.num_columns * 16);
+      })) {
+    return;
+  }
+  for (uint32_t column = range.column; column < range.column + range.num_columns; ++column) {
+    if (groups_where([&](uint32_t group) {
+          return shadow.is_any_written(tmem_cell(base, group, column), 16);
+        })) {
+      continue;
+    }
+    uint32_t first = 0, end = kTmemGroups;
+    while (range.lanes[first] == 0) ++first;
+    while (range.lanes[end - 1] == 0) --end;
+    return report(warp, Level::Error, "tmem.uninit",
+                  fmt::format("uninitialised read: nobody has written what it reads of tensor "
+                              "memory: column {} of lanes [{}, {})",
+                              column, first * 16, end * 16));
+  }
+}
+
 bool note_tmem(AsyncOp& op, Cta& cta, const TmemRange& range, TmemUse use, const char* what) {
   Warp& warp = *op.warp;
   const bool reads = use == TmemUse::Read || use == TmemUse::Load;
@@ -116,7 +148,7 @@ bool note_tmem(AsyncOp& op, Cta& cta, const TmemRange& range, TmemUse use, const
   }
   auto* const tensor = dynamic_cast<TensorOp*>(&op);
   if (tensor != nullptr) tensor->touch(cta, range, !reads);
-  // An operation of its pipe may still have to read what it will write, P below the next S: that is no poison's place.
+  // What an operation that comes before it has yet to read stays as it is.
   if (use == TmemUse::Write && (tensor == nullptr || tensor->enabled())) {
     for (uint32_t column = range.column; column < range.column + range.num_columns; ++column) {
       uint32_t* const lanes = cta.tmem.column(column);
@@ -129,6 +161,7 @@ bool note_tmem(AsyncOp& op, Cta& cta, const TmemRange& range, TmemUse use, const
   }
   Shadow& shadow = cta.cluster->shadow;
   if (!shadow.enabled()) return true;
+  if (use == TmemUse::Load) check_load(warp, cta, range);
   const auto ask = [&](uint32_t group, uint32_t column, uint32_t lane, uint32_t count,
                        uint32_t columns) {
     const uint32_t at = tmem_cell(cta.tmem.shadow_base(), group, column) + lane;

@@ -38,6 +38,7 @@ class Correction {
         warp_(warp_idx % kWarpsOfTile),
         row_(threadIdx.x % kTileRows),
         leader_(ptx::elect_sync()) {
+    if constexpr (config.value_dim % kBoxColumns != 0 && !out_lies_over_q(config)) clear_padding();
     // The first P V of all may write O.
     for (u32 q = 0; q < kQueryTiles; ++q) arrive(kPReady, q);
   }
@@ -74,6 +75,23 @@ class Correction {
   FA4_DEVICE void arrive(Barrier barrier, u32 q) {
     __syncwarp();
     if (leader_) ptx::mbarrier_arrive(smem_.barrier(barrier, q));
+  }
+
+  // Columns of the last box behind the row, which TMA reads and does not store.
+  FA4_DEVICE void clear_padding() const {
+    const u32 zeros[4] = {0, 0, 0, 0};
+    for (u32 q = 0; q < kQueryTiles; ++q) {
+      for (u32 column = config.value_dim; column % kBoxColumns != 0; column += kChunkElements) {
+        ptx::st_shared_v4(out_chunk(q, column), zeros);
+      }
+    }
+  }
+
+  // Where eight columns of the row lie in the boxes.
+  FA4_DEVICE u32 out_chunk(u32 q, u32 column) const {
+    const u32 chunk = column % kBoxColumns / kChunkElements;
+    return smem_.out(q) + column / kBoxColumns * kBoxBytes + row_ * 128 +
+           (chunk ^ row_ % 8) * kChunkBytes;
   }
 
   // S of the block is complete, and with it the P V before: O is ours until p_ready.
@@ -144,7 +162,6 @@ class Correction {
   // The row, to the box layout of TMA. Rows that see nothing are 0 whatever O holds.
   FA4_DEVICE void store_out(u32 q, bool sees, float factor) {
     const ptx::F32x2 factors = ptx::pack_f32x2(factor, factor);
-    const u32 row_smem = smem_.out(q) + row_ * 128;
 #pragma unroll
     for (u32 column = 0; column < config.value_dim; column += kChunk) {
       float o[kChunk];
@@ -158,10 +175,7 @@ class Correction {
         for (u32 i = 0; i < 4; ++i) {
           words[i] = sees ? pack<config.element>(o[first + 2 * i], o[first + 2 * i + 1]) : 0;
         }
-        const u32 chunk = (column + first) % kBoxColumns / kChunkElements;
-        ptx::st_shared_v4(row_smem + (column + first) / kBoxColumns * kBoxBytes +
-                              (chunk ^ row_ % 8) * kChunkBytes,
-                          words);
+        ptx::st_shared_v4(out_chunk(q, column + first), words);
       }
     }
   }
