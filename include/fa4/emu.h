@@ -234,6 +234,10 @@ FA4EMU_API fa4emu_status fa4emu_remove_memory(fa4emu_machine* machine, const voi
  * a file, launch by launch, whatever the policy and the seed: what has been seen once can be seen again. */
 FA4EMU_API fa4emu_status fa4emu_write_schedule(fa4emu_machine* machine, const char* path);
 FA4EMU_API fa4emu_status fa4emu_follow_schedule(fa4emu_machine* machine, const char* path);
+/* What launches do from now on, warp by warp and operation by operation, is written to a file of trace events, which common
+ * viewers of timelines open. Its axis is scheduler steps: docs/emulator.md. Operations are seen under every policy but
+ * eager, which makes them where they are issued. */
+FA4EMU_API fa4emu_status fa4emu_write_trace(fa4emu_machine* machine, const char* path);
 /* Writes the 128 bytes that a kernel of any machine takes as its tensor map: they are of this library's own making, and
  * no GPU takes them. What the CUDA driver would refuse is FA4EMU_ERROR_REFUSED. */
 FA4EMU_API fa4emu_status fa4emu_encode_tensor_map(const fa4emu_tensor_map* tensor, void* bytes);

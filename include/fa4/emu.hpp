@@ -38,6 +38,7 @@ class MachineLibrary {
   decltype(&fa4emu_mark_initialised) mark_initialised = nullptr;
   decltype(&fa4emu_write_schedule) write_schedule = nullptr;
   decltype(&fa4emu_follow_schedule) follow_schedule = nullptr;
+  decltype(&fa4emu_write_trace) write_trace = nullptr;
   decltype(&fa4emu_remove_memory) remove_memory = nullptr;
   decltype(&fa4emu_encode_tensor_map) encode_tensor_map = nullptr;
   decltype(&fa4emu_launch) launch = nullptr;
@@ -82,7 +83,8 @@ class MachineLibrary {
            bind(&add_memory_range, "fa4emu_add_memory_range") &&
            bind(&mark_initialised, "fa4emu_mark_initialised") &&
            bind(&write_schedule, "fa4emu_write_schedule") &&
-           bind(&follow_schedule, "fa4emu_follow_schedule") && bind(&launch, "fa4emu_launch") &&
+           bind(&follow_schedule, "fa4emu_follow_schedule") &&
+           bind(&write_trace, "fa4emu_write_trace") &&
            bind(&encode_tensor_map, "fa4emu_encode_tensor_map") && bind(&launch, "fa4emu_launch") &&
            bind(&report_summary, "fa4emu_report_summary") &&
            bind(&report_item, "fa4emu_report_item") && bind(&report_unit, "fa4emu_report_unit") &&

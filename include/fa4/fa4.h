@@ -187,8 +187,8 @@ typedef struct fa4_plan fa4_plan;
 FA4_API fa4_status fa4_plan_create(const fa4_problem* problem, fa4_pass pass, fa4_plan** plan);
 FA4_API void fa4_plan_destroy(fa4_plan* plan); /* null is fine */
 
-/* The plan as a JSON object: backend, kernel, reason, tiles, grid, workspace, work, and every candidate
- * that declined with its reason. Valid for the life of the plan; null only for a null plan. */
+/* The plan as a JSON object: backend, kernel, reason, tiles, grid, workspace, work, on GPUs with tensor memory the
+ * roofline (cycles of each unit for a tile), and every candidate that declined with its reason. Valid for the life of the plan; null only for a null plan. */
 FA4_API const char* fa4_plan_describe(const fa4_plan* plan);
 
 /* Bytes of workspace that a run needs, on the plan's device, aligned to 256. 0 for a null plan. */

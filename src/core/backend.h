@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,9 +17,10 @@
 namespace fa4 {
 
 struct KernelInfo {
-  std::string name;     // "avx512_bf16"
-  std::string summary;  // one line for fa4_info
-  Status runs_here;     // or the reason why this machine cannot run it
+  std::string name;           // "avx512_bf16"
+  std::string summary;        // one line for fa4_info
+  Status runs_here;           // or the reason why this machine cannot run it
+  bool only_by_name = false;  // too young to be chosen unless it is named
 };
 
 // A kernel that was compiled for a plan.
@@ -29,6 +31,14 @@ struct CompiledKernel {
   uint32_t threads = 0, smem_bytes = 0, registers = 0, spill_bytes = 0;
 };
 
+// The cycles that each unit of an SM needs for one tile, and so what no kernel can be faster than.
+struct Roofline {
+  int64_t query_rows = 0, key_rows = 0;                // of the tile
+  double fma_share = 0;                                // of the exponentials, on the FMA units
+  std::vector<std::pair<std::string, double>> cycles;  // {"mma", 1024}, …
+  std::vector<std::string> bound;                      // the unit that needs most, or those
+};
+
 // What a kernel will do with a problem: printed by the plan and handed back when it runs.
 struct Blueprint {
   std::string kernel;
@@ -37,6 +47,7 @@ struct Blueprint {
   int32_t threads = 1;
   size_t workspace_bytes = 0;  // bounds what any run of the plan uses
   std::vector<CompiledKernel> compiled{};
+  std::optional<Roofline> roofline{};
   std::shared_ptr<void> details{};  // the backend's own
 };
 

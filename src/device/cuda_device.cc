@@ -2,6 +2,7 @@
 // Tested in tests/gpu; what needs no GPU in tests/unit.
 #include "device/cuda_device.h"
 
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -184,7 +185,34 @@ class CudaDevice final : public Device {
                           "do not belong to this library",
                           kernel.param_bytes, launch.params.size())};
     }
-    void* params[] = {const_cast<std::byte*>(launch.params.data())};
+    if (launch.maps.empty()) return launch_with(kernel, launch, launch.params.data(), stream);
+    // A map must lie at a multiple of 64 bytes while it is encoded; the driver copies the parameter.
+    struct alignas(64) Block {
+      std::byte bytes[64];
+    };
+    std::vector<Block> storage((launch.params.size() + sizeof(Block) - 1) / sizeof(Block));
+    auto* const params = reinterpret_cast<std::byte*>(storage.data());
+    std::memcpy(params, launch.params.data(), launch.params.size());
+    for (const plan::TensorMapSpec& map : launch.maps) {
+      FA4_RETURN_IF_ERROR(encode(map, params + map.offset));
+    }
+    return launch_with(kernel, launch, params, stream);
+  }
+
+  Status encode(const plan::TensorMapSpec& map, std::byte* to) const {
+    constexpr int kPromoteTo256Bytes = 3;
+    const std::vector<uint32_t> steps(map.sizes.size(), 1);
+    return driver_.check(
+        driver_.encode_tensor_map(
+            to, static_cast<int>(map.data_type), static_cast<unsigned>(map.sizes.size()),
+            const_cast<void*>(map.address), map.sizes.data(), map.strides.data(), map.box.data(),
+            steps.data(), 0, static_cast<int>(map.swizzle), kPromoteTo256Bytes, 0),
+        "a tensor map cannot be encoded");
+  }
+
+  Status launch_with(const Kernel& kernel, const plan::Launch& launch, const std::byte* bytes,
+                     void* stream) const {
+    void* params[] = {const_cast<std::byte*>(bytes)};
     return driver_.check(
         driver_.launch(kernel.handle, launch.grid[0], launch.grid[1], launch.grid[2],
                        kernel.threads, 1, 1, kernel.smem_bytes, stream, params, nullptr),

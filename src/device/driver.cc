@@ -61,6 +61,7 @@ const char* bind_all(void* library, Driver* driver) {
   need("cuKernelGetAttribute", &driver->kernel_attribute);
   need("cuKernelSetAttribute", &driver->set_kernel_attribute);
   need("cuLaunchKernel", &driver->launch);
+  need("cuTensorMapEncodeTiled", &driver->encode_tensor_map);
   bind(library, "cuKernelGetParamInfo", &driver->kernel_param_info);
   return missing;
 }

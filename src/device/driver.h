@@ -78,6 +78,9 @@ struct Driver {
   int (*launch)(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
                 unsigned block_y, unsigned block_z, unsigned smem_bytes, void* stream,
                 void** params, void** extra);
+  int (*encode_tensor_map)(void* map, int type, unsigned rank, void* address, const uint64_t* sizes,
+                           const uint64_t* strides, const uint32_t* box, const uint32_t* steps,
+                           int interleave, int swizzle, int l2_promotion, int fill);
   // Newer than the oldest driver that is served; may be null.
   int (*kernel_param_info)(void* kernel, size_t index, size_t* offset, size_t* size);
 

@@ -24,7 +24,29 @@ constexpr size_t kEmulatedAlignment = 256;
 
 // What Kernel::handle points to.
 struct EmulatedKernel {
+  EmulatedKernel(std::string text, const plan::KernelSpec& spec)
+      : ptx(std::move(text)), entry(spec.entry), warps(spec.warps), shared(spec.shared) {
+    for (const plan::WarpLabel& label : warps) {
+      warp_labels.push_back({label.first, label.last, label.name.c_str()});
+    }
+    for (const plan::SharedLabel& label : shared) {
+      shared_labels.push_back({label.name.c_str(), label.offset, label.bytes, label.count, 0});
+    }
+    labels = {.struct_size = sizeof(labels),
+              .warps = warp_labels.data(),
+              .num_warps = warp_labels.size(),
+              .shared = shared_labels.data(),
+              .num_shared = shared_labels.size()};
+  }
+  EmulatedKernel(const EmulatedKernel&) = delete;
+  EmulatedKernel& operator=(const EmulatedKernel&) = delete;
+
   std::string ptx, entry;
+  std::vector<plan::WarpLabel> warps;
+  std::vector<plan::SharedLabel> shared;
+  std::vector<fa4emu_warp_label> warp_labels;  // the same, in the machine's words
+  std::vector<fa4emu_shared_label> shared_labels;
+  fa4emu_labels labels{};
 };
 
 // Ranges that overlap become one, for the machine's may not: an output may lie between the rows of an input. Writable
@@ -101,6 +123,10 @@ class LoadedMachine {
           from_machine(library, library.write_schedule(machine, settings_.schedule_log.c_str()),
                        "the PTX machine"));
     }
+    if (!settings_.trace.empty()) {
+      FA4_RETURN_IF_ERROR(from_machine(
+          library, library.write_trace(machine, settings_.trace.c_str()), "the PTX machine"));
+    }
     return {};
   }
 
@@ -165,8 +191,13 @@ class LoadedMachine {
       config.cluster[i] = 1;
     }
     config.dynamic_shared_bytes = step.kernel->smem_bytes;
-    config.params = step.launch->params.data();
-    config.param_bytes = step.launch->params.size();
+    std::vector<std::byte> params = step.launch->params;
+    for (const plan::TensorMapSpec& map : step.launch->maps) {
+      FA4_RETURN_IF_ERROR(encode(map, params.data() + map.offset));
+    }
+    config.params = params.data();
+    config.param_bytes = params.size();
+    config.labels = &kernel.labels;
     fa4emu_report* made = nullptr;
     FA4_RETURN_IF_ERROR(from_machine(*library_, library_->launch(machine_.get(), &config, &made),
                                      fmt::format("launch of {}", kernel.entry)));
@@ -175,6 +206,19 @@ class LoadedMachine {
   }
 
  private:
+  Status encode(const plan::TensorMapSpec& map, std::byte* to) const {
+    fa4emu_tensor_map given = {};
+    given.struct_size = sizeof(given);
+    given.data_type = map.data_type;
+    given.rank = static_cast<uint32_t>(map.sizes.size());
+    given.address = map.address;
+    given.sizes = map.sizes.data();
+    given.strides = map.strides.data();
+    given.box = map.box.data();
+    given.swizzle = map.swizzle;
+    return from_machine(*library_, library_->encode_tensor_map(&given, to), "a tensor map");
+  }
+
   // Errors fail the call, with the first of them as the sentence.
   Status judge(const EmulatedKernel& kernel, const fa4emu_report* report) const {
     fa4emu_summary summary = {};
@@ -223,7 +267,7 @@ class EmulatedDevice final : public Device {
   Status load(const std::string& image, const plan::KernelSpec& spec,
               Kernel* kernel) const override {
     const std::lock_guard lock(mutex_);
-    EmulatedKernel& made = kernels_.emplace_back(EmulatedKernel{image, spec.entry});
+    EmulatedKernel& made = kernels_.emplace_back(image, spec);
     fa4emu_entry facts = {};
     FA4_RETURN_IF_ERROR(find_machine_for_now());
     FA4_RETURN_IF_ERROR(machine_->facts_of(made, &facts));

@@ -33,6 +33,7 @@ Status machine_settings(MachineSettings* settings) {
   if (!policy.empty()) settings->policy = policy;
   const std::string_view numerics = variable("FA4_EMU_NUMERICS");
   if (!numerics.empty()) settings->numerics = numerics;
+  settings->trace = variable("FA4_EMU_TRACE");
   settings->report = variable("FA4_EMU_REPORT");
   settings->schedule = variable("FA4_EMU_SCHEDULE");
   settings->schedule_log = variable("FA4_EMU_SCHEDULE_LOG");

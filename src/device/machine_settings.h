@@ -16,6 +16,7 @@ struct MachineSettings {
   uint32_t threads = 0;            // FA4_EMU_THREADS
   std::string schedule;            // FA4_EMU_SCHEDULE: of the policy log
   std::string schedule_log;        // FA4_EMU_SCHEDULE_LOG: a file; empty: none
+  std::string trace;               // FA4_EMU_TRACE: a file; empty: none
   std::string report;              // FA4_EMU_REPORT: a file that reports are added to; empty: none
 
   bool operator==(const MachineSettings&) const = default;

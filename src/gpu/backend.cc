@@ -10,6 +10,7 @@
 #include "device/models.h"
 #include "gpu/buffers.h"
 #include "gpu/families.h"
+#include "plan/roofline.h"
 
 namespace fa4::gpu {
 namespace {
@@ -51,7 +52,8 @@ unsigned num_compiling_threads() { return std::max(1U, std::thread::hardware_con
 std::vector<KernelInfo> GpuBackend::kernels() const {
   std::vector<KernelInfo> infos;
   for (const plan::KernelFamily* family : families_) {
-    infos.push_back({std::string(family->name()), std::string(family->summary()), Status{}});
+    infos.push_back({std::string(family->name()), std::string(family->summary()), Status{},
+                     family->only_by_name()});
   }
   return infos;
 }
@@ -98,13 +100,15 @@ Blueprint GpuBackend::prepare(const Problem& problem, Pass pass, std::string_vie
   // supports() has found the device, which does not go away.
   if (!facts_of(problem.place, &prepared->facts).ok()) return {};
   prepared->plan = prepared->family->prepare(problem, pass, prepared->facts);
-  Blueprint blueprint{.kernel = std::string(kernel),
-                      .tiles = prepared->plan.tiles,
-                      .grid = prepared->plan.grid,
-                      .threads = 0,
-                      .workspace_bytes = prepared->plan.workspace_bytes,
-                      .compiled = {},
-                      .details = {}};
+  Blueprint blueprint{
+      .kernel = std::string(kernel),
+      .tiles = prepared->plan.tiles,
+      .grid = prepared->plan.grid,
+      .threads = 0,
+      .workspace_bytes = prepared->plan.workspace_bytes,
+      .compiled = {},
+      .roofline = plan::roofline(problem, pass, prepared->facts, prepared->plan.fma_exponentials),
+      .details = {}};
   for (const plan::KernelSpec& spec : prepared->plan.kernels) {
     CompiledKernel& kernel_text = blueprint.compiled.emplace_back();
     kernel_text.entry = spec.entry;
@@ -211,7 +215,7 @@ Status GpuBackend::wanted_kernels(const Problem& problem, Pass pass, std::string
   FA4_RETURN_IF_ERROR(facts_of({.kind = Place::Kind::Model, .arch = arch}, &facts));
   std::string reasons;
   for (const plan::KernelFamily* family : families_) {
-    if (kernel != "auto" && kernel != family->name()) continue;
+    if (kernel == "auto" ? family->only_by_name() : kernel != family->name()) continue;
     const Status status = family->supports(problem, pass, facts);
     if (!status.ok()) {
       reasons +=

@@ -10,7 +10,7 @@ namespace fa4::plan {
 namespace {
 
 // Names that the command line and the API reserve for what is to come.
-bool is_future_kernel(std::string_view name) { return name == "sm90" || name == "sm100"; }
+bool is_future_kernel(std::string_view name) { return name == "sm90"; }
 bool is_future_backend(std::string_view name) { return name.starts_with("emulated:sm_10"); }
 
 bool has_kernel(const Backend& backend, std::string_view name) {
@@ -76,6 +76,11 @@ Status judge_kernel(const Problem& problem, Pass pass, const Request& request,
   FA4_RETURN_IF_ERROR(candidate.backend->reaches(problem.place));
   FA4_RETURN_IF_ERROR(kernel.runs_here);
   FA4_RETURN_IF_ERROR(candidate.backend->supports(problem, pass, kernel.name));
+  if (kernel.only_by_name && request.kernel == "auto") {
+    return unsupported(
+        "it serves this problem, but is too young to be chosen unless it is named (kernel \"{}\")",
+        kernel.name);
+  }
   if (candidate.judge && request.backend == "auto" && request.kernel == "auto") {
     return unsupported(
         "it serves this problem, but is a judge, chosen only by name (backend \"{}\")",

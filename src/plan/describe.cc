@@ -47,6 +47,16 @@ Json describe_kernels(const Blueprint& blueprint) {
   return list;
 }
 
+Json describe_roofline(const Roofline& roofline) {
+  Json cycles = Json::object();
+  for (const auto& [unit, count] : roofline.cycles) cycles[unit] = count;
+  return {{"query_rows", roofline.query_rows},
+          {"key_rows", roofline.key_rows},
+          {"fma_share", roofline.fma_share},
+          {"cycles", cycles},
+          {"bound", roofline.bound}};
+}
+
 }  // namespace
 
 std::string describe(const Problem& problem, Pass pass, const Request& request, const Plan& plan) {
@@ -57,21 +67,21 @@ std::string describe(const Problem& problem, Pass pass, const Request& request, 
     declined.push_back(
         {{"backend", item.backend}, {"kernel", item.kernel}, {"reason", item.reason}});
   }
-  const Json text = {
-      {"pass", name_of(pass)},
-      {"device", name_of(problem.place)},
-      {"backend", plan.backend->name()},
-      {"kernel", plan.blueprint.kernel},
-      {"why", plan.why},
-      {"requested", {{"backend", request.backend}, {"kernel", request.kernel}}},
-      {"problem", describe_problem(problem)},
-      {"tiles", tiles},
-      {"grid", plan.blueprint.grid},
-      {"kernels", describe_kernels(plan.blueprint)},
-      {"threads", plan.blueprint.threads},
-      {"workspace_bytes", plan.blueprint.workspace_bytes},
-      {"work", {{"visible_pairs", plan.work.visible_pairs}, {"flops", plan.work.flops}}},
-      {"declined", declined}};
+  Json text = {{"pass", name_of(pass)},
+               {"device", name_of(problem.place)},
+               {"backend", plan.backend->name()},
+               {"kernel", plan.blueprint.kernel},
+               {"why", plan.why},
+               {"requested", {{"backend", request.backend}, {"kernel", request.kernel}}},
+               {"problem", describe_problem(problem)},
+               {"tiles", tiles},
+               {"grid", plan.blueprint.grid},
+               {"kernels", describe_kernels(plan.blueprint)},
+               {"threads", plan.blueprint.threads},
+               {"workspace_bytes", plan.blueprint.workspace_bytes},
+               {"work", {{"visible_pairs", plan.work.visible_pairs}, {"flops", plan.work.flops}}}};
+  if (plan.blueprint.roofline) text["roofline"] = describe_roofline(*plan.blueprint.roofline);
+  text["declined"] = declined;
   return text.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -23,8 +23,9 @@ struct FamilyPlan {
   std::vector<std::pair<std::string, int64_t>> tiles;  // for the reader: {"query_rows", 128}, …
   int64_t grid = 0;  // blocks of the main kernel, from the upper bounds when packed
   size_t workspace_bytes =
-      0;             // on the device, aligned to 256; it may hold anything before every run
-  std::any details;  // the family's own: what it decided and its launches need
+      0;  // on the device, aligned to 256; it may hold anything before every run
+  double fma_exponentials = 0;  // the share of them that is computed on the FMA units
+  std::any details;             // the family's own: what it decided and its launches need
 };
 
 class KernelFamily {
@@ -34,6 +35,8 @@ class KernelFamily {
   virtual std::string_view name()
       const = 0;  // "sm80": the kernel's name in fa4_info and fa4_problem
   virtual std::string_view summary() const = 0;  // one line for fa4_info
+  // Whether it is too young to be chosen by anybody but a caller who names it.
+  virtual bool only_by_name() const { return false; }
 
   // Ok, or the reason why it declines: the dtype, the head dims, the device's shared memory, …
   virtual Status supports(const Problem& problem, Pass pass, const DeviceFacts& device) const = 0;

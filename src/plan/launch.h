@@ -21,6 +21,17 @@ struct DeviceFacts {
   int64_t l2_bytes = 0;
 };
 
+// What a kernel calls its warps and its shared memory; the PTX machine's reports and traces use these names.
+struct WarpLabel {
+  uint32_t first = 0, last = 0;  // of a CTA
+  std::string name;              // "Load"
+};
+struct SharedLabel {
+  std::string name;  // "kv_full"
+  uint32_t offset = 0, bytes = 0,
+           count = 1;  // from the start of the dynamic shared memory; of one element; elements
+};
+
 // One kernel as it is compiled: the generated source is `#include "header"` and an entry of that name which
 // calls `function<config>(params)`.
 struct KernelSpec {
@@ -35,12 +46,27 @@ struct KernelSpec {
   uint32_t min_blocks = 1;  // per SM, for the launch bounds
   uint32_t smem_bytes = 0;  // dynamic
   uint32_t cluster = 1;     // CTAs along x that run together, part of the code
+  std::vector<WarpLabel> warps{};
+  std::vector<SharedLabel> shared{};
+};
+
+// A tensor as TMA copies boxes of it, with the numbers of the driver's cuTensorMapEncodeTiled. The device encodes it, in
+// its own way, into the kernel's parameter. Zeros out of bounds, element steps of 1.
+struct TensorMapSpec {
+  size_t offset = 0;       // of its 128 bytes in the parameter
+  uint32_t data_type = 9;  // 6: fp16, 9: bf16
+  const void* address = nullptr;
+  std::vector<uint64_t> sizes;    // in elements, the contiguous dimension first
+  std::vector<uint64_t> strides;  // in bytes, of dimensions 1 and up
+  std::vector<uint32_t> box;
+  uint32_t swizzle = 3;  // 0 none, 1, 2, 3: 32, 64, 128 bytes
 };
 
 struct Launch {
   size_t kernel = 0;  // index into the kernels of the plan
   std::array<uint32_t, 3> grid = {1, 1, 1};
   std::vector<std::byte> params;  // the bytes of the kernel's parameter
+  std::vector<TensorMapSpec> maps{};
 };
 
 template <class Params>

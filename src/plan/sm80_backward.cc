@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "plan/sm80_params.h"
+#include "plan/kernel_params.h"
 
 namespace fa4::plan {
 namespace {

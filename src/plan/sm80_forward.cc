@@ -7,8 +7,8 @@
 #include <any>
 #include <optional>
 
+#include "plan/kernel_params.h"
 #include "plan/sm80_forward_specs.h"
-#include "plan/sm80_params.h"
 
 namespace fa4::plan {
 namespace {
@@ -92,13 +92,6 @@ void choose_splits(const Problem& problem, const DeviceFacts& device, int64_t it
   }
 }
 
-// As many K/V streams as fill half of the L2, so that what runs at the same time finds them there.
-u32 streams_per_group(const Problem& problem, const DeviceFacts& device, u32 streams) {
-  const int64_t bytes =
-      std::max<int64_t>(1, problem.seq_k * (problem.head_dim + problem.value_dim) * 2);
-  return static_cast<u32>(std::clamp<int64_t>(device.l2_bytes / 2 / bytes, 1, streams));
-}
-
 ForwardTraits traits_of(const Sm80ForwardConfig& config) {
   const bool wide = config.q_copy_bytes + config.k_copy_bytes + config.v_copy_bytes == 48;
   const bool whole = is_swizzled(config.head_dim) && is_swizzled(config.value_dim);
@@ -143,9 +136,7 @@ Details plan_details(const Problem& problem, const DeviceFacts& device,
   config.q_copy_bytes = copy_bytes(problem.q, problem.head_dim);
   config.k_copy_bytes = copy_bytes(problem.k, problem.head_dim);
   config.v_copy_bytes = copy_bytes(problem.v, problem.value_dim);
-  config.scores = problem.softcap > 0  ? Scores::Capped
-                  : problem.scale <= 0 ? Scores::Scaled
-                                       : Scores::Plain;
+  config.scores = scores_of(problem);
   config.paged = problem.paged;
   choose_tile(problem, device, forced, &details);
 
@@ -174,11 +165,6 @@ struct PartialSizes {
     out_bytes = aligned(rows * static_cast<size_t>(problem.value_dim) * sizeof(float));
   }
 };
-
-bool takes_vectors(const RowsView& view, int64_t dim) {
-  return view.alignment % 16 == 0 && reinterpret_cast<uintptr_t>(view.data) % 16 == 0 &&
-         copy_bytes(view, dim) == 16;
-}
 
 CombineParams combine_params(const Problem& problem, const Details& details,
                              const ForwardTensors& tensors, const PartialParam& partial) {
@@ -257,10 +243,9 @@ std::vector<Launch> forward_launches(const Problem& problem, const FamilyPlan& p
         reinterpret_cast<float*>(bytes + PartialSizes(problem, details.num_splits).lse_bytes);
     params.partial.rows = rows;
   }
-  constexpr float kLog2E = 1.4426950408889634f;
-  const bool plain = config.scores == Scores::Plain;
-  params.score_scale = plain ? 1 : params.problem.scale;
-  params.exponent_scale = plain ? static_cast<float>(problem.scale * 1.4426950408889634) : kLog2E;
+  const ScoreScales scales = scales_of(problem);
+  params.score_scale = static_cast<float>(scales.score);
+  params.exponent_scale = static_cast<float>(scales.exponent * 1.4426950408889634);
   params.tiles = details.tiles;
   params.streams = details.streams;
   params.streams_per_group = details.streams_per_group;

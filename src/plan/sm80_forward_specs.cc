@@ -3,29 +3,10 @@
 
 #include <fmt/format.h>
 
+#include "plan/kernel_params.h"
+
 namespace fa4::plan {
 namespace {
-
-const char* element_name(ElementType element) {
-  return element == ElementType::BFloat16 ? "bf16" : "fp16";
-}
-
-const char* element_text(ElementType element) {
-  return element == ElementType::BFloat16 ? "fa4::ElementType::BFloat16"
-                                          : "fa4::ElementType::Float16";
-}
-
-const char* scores_text(Scores scores) {
-  switch (scores) {
-    case Scores::Plain:
-      return "fa4::Scores::Plain";
-    case Scores::Scaled:
-      return "fa4::Scores::Scaled";
-    case Scores::Capped:
-      return "fa4::Scores::Capped";
-  }
-  return "";
-}
 
 const char* schedule_text(Schedule schedule) {
   return schedule == Schedule::TwoSlots ? "fa4::Schedule::TwoSlots" : "fa4::Schedule::OneSlot";

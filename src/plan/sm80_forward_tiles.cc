@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "plan/kernel_params.h"
 #include "plan/sm80_forward.h"
-#include "plan/sm80_params.h"
 
 namespace fa4::plan {
 namespace {

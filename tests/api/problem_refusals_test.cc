@@ -231,7 +231,7 @@ const Refusal kOptions[] = {
     {"kernel_sm90", [](Small& s) { s.problem.kernel = "sm90"; }, kUnsupported,
      "kernel \"sm90\" is a GPU kernel"},
     {"kernel_sm100", [](Small& s) { s.problem.kernel = "sm100"; }, kUnsupported,
-     "kernel \"sm100\" is a GPU kernel"},
+     "gpu/sm100: the tensors are in host memory"},
 };
 
 class ProblemRefusal : public testing::TestWithParam<Refusal> {};

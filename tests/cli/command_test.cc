@@ -115,6 +115,18 @@ TEST_F(Command, PlanIsMadeForADeviceThatIsNotHere) {
   EXPECT_EQ(fa4("plan --shape 1,4,2,64,64,64 --device sm_121x").exit, 3);
 }
 
+TEST_F(Command, PlanPrintsTheRooflineOfBlackwell) {
+  const std::string options = "plan --shape 1,4,2,64,64,128 --dtype bf16 --causal --device ";
+  const Answer b200 = fa4(options + "sm_100a");
+  EXPECT_EQ(b200.exit, 0) << b200.err;
+  EXPECT_NE(b200.out.find("roofline:  mma 1024, exponential 1024, shared_memory 768"),
+            std::string::npos)
+      << b200.out;
+  EXPECT_NE(b200.out.find("bound by mma and exponential"), std::string::npos) << b200.out;
+  EXPECT_NE(fa4(options + "sm_103a").out.find("bound by mma\n"), std::string::npos);
+  EXPECT_EQ(fa4(options + "sm_90a").out.find("roofline"), std::string::npos);
+}
+
 TEST_F(Command, RunOnADeviceThatIsNotHereIsRefused) {
   const Answer answer = fa4("run --shape 1,4,2,64,64,64 --dtype bf16 --device sm_120");
   EXPECT_EQ(answer.exit, 3);

@@ -186,6 +186,8 @@ Plan::Plan(const BoundProblem& problem, fa4_pass pass) {
   kernel_ = facts.value("kernel", "");
   why_ = facts.value("why", "");
   threads_ = facts.value("threads", 0);
+  const Json roofline = facts.value("roofline", Json::object());
+  if (roofline.value("fma_share", 0.0) > 0) lse_limit_ = 2e-4;
 }
 
 Results make_forward_results(const Inputs& inputs, const ResultLayouts& layouts) {
@@ -208,6 +210,7 @@ Results compute(const Inputs& inputs, const Options& options) {
   const BoundProblem problem(inputs, options);
   const Plan forward(problem, FA4_PASS_FORWARD);
   Results results = make_forward_results(inputs);
+  results.lse_limit = forward.lse_limit();
   run_forward(forward, problem, results);
   if (!inputs.dout) return results;
   const Plan backward(problem, FA4_PASS_BACKWARD);

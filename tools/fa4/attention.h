@@ -39,6 +39,7 @@ struct Inputs {
 
 struct Results {
   Tensor out, lse;
+  double lse_limit = 2e-5;  // of the accuracy rule, for the kernel that gave them
   std::optional<Tensor> dq, dk, dv, dsink;
 };
 
@@ -105,12 +106,15 @@ class Plan {
   const std::string& kernel() const { return kernel_; }
   const std::string& why() const { return why_; }
   int threads() const { return threads_; }
+  // What the accuracy rule allows of lse: 2e-4 where part of the exponentials is a polynomial of degree 3.
+  double lse_limit() const { return lse_limit_; }
   size_t workspace_bytes() const { return fa4_plan_workspace_size(plan_); }
 
  private:
   fa4_plan* plan_ = nullptr;
   std::string backend_, kernel_, why_;
   int threads_ = 0;
+  double lse_limit_ = 2e-5;
 };
 
 // Where results lie in memory; what is absent is compact.

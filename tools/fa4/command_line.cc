@@ -226,6 +226,8 @@ void add_emu(CLI::App* app, Action* action) {
   verb->add_option("--schedule", arguments->schedule, "of --policy log: what --schedule-log wrote");
   verb->add_option("--schedule-log", arguments->schedule_log,
                    "a file that takes what the policy chose");
+  verb->add_option("--trace", arguments->trace,
+                   "a file that takes what happened, as trace events (every policy but eager)");
   verb->add_option("--numerics", arguments->numerics, "exact or fast")->capture_default_str();
   verb->add_option("--arch", arguments->arch,
                    "sm_80, sm_86, sm_89, sm_90a, sm_100a, sm_103a or sm_120")
@@ -246,6 +248,23 @@ void add_emu(CLI::App* app, Action* action) {
       "  fa4 emu scale.ptx --launch scale.json -o out.safetensors --policy lazy\n"
       "Exit code 0: no errors; 1: errors were reported; 2: a bad file.");
   verb->callback([=] { *action = [=] { return emu(*arguments); }; });
+}
+
+void add_trace(CLI::App* app, Action* action) {
+  auto arguments = std::make_shared<TraceArguments>();
+  CLI::App* verb = app->add_subcommand(
+      "trace", "Draw who did what when in one forward on the PTX machine (policy: lazy)");
+  add_shared_options(verb, &arguments->shared);
+  verb->add_option("--json", arguments->json,
+                   "trace events, for ui.perfetto.dev, chrome://tracing and others");
+  verb->add_option("--svg", arguments->svg, "a picture: one CTA, the middle third of its steps");
+  verb->add_option("--seed", arguments->seed, "of the generated input")->capture_default_str();
+  verb->add_flag("--check", arguments->check, "judge the results against double precision");
+  verb->footer(
+      "The axis is scheduler steps, not time: a step is an instruction of a warp. docs/emulator.md says more.\n"
+      "Example:\n"
+      "  fa4 trace --backend emulated:sm_80 --shape 1,2,2,256,512,128 --dtype bf16 --causal --svg trace.svg");
+  verb->callback([=] { *action = [=] { return trace(*arguments); }; });
 }
 
 bool has_verb(CLI::App& app, const std::string& name) {
@@ -280,6 +299,7 @@ int parse_command_line(int argc, char** argv, Action* action) {
   add_pack(&app, action);
   add_dump(&app, action);
   add_emu(&app, action);
+  add_trace(&app, action);
   try {
     app.parse(argc, argv);
     return static_cast<int>(Exit::Right);

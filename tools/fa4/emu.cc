@@ -53,6 +53,9 @@ MachineLibrary::Machine make_machine(const MachineLibrary& library, const EmuArg
   if (!arguments.schedule_log.empty()) {
     check_machine(library, library.write_schedule(machine, arguments.schedule_log.c_str()));
   }
+  if (!arguments.trace.empty()) {
+    check_machine(library, library.write_trace(machine, arguments.trace.c_str()));
+  }
   return made;
 }
 

@@ -87,10 +87,9 @@ void raise_limits(const Sample& sample, double ulp, Judgement* judgement) {
 }
 
 Judgement judge_lse(const Sample& sample) {
-  constexpr double kTolerance = 2e-5;
   Judgement judgement;
-  judgement.max_allowed = kTolerance;
-  judgement.rms_allowed = kTolerance;
+  judgement.max_allowed = sample.lse_limit;
+  judgement.rms_allowed = sample.lse_limit;
   Errors errors;
   for (size_t i = 0; i < sample.reference.size(); ++i) {
     const double value = sample.candidate[i], reference = sample.reference[i];
@@ -98,7 +97,7 @@ Judgement judge_lse(const Sample& sample) {
     const double relative =
         error / std::max(1.0, std::isinf(reference) ? 1.0 : std::fabs(reference));
     errors.add(relative, 0);
-    if (relative > kTolerance && judgement.first_bad < 0) {
+    if (relative > sample.lse_limit && judgement.first_bad < 0) {
       judgement.first_bad = static_cast<int64_t>(i);
     }
   }
@@ -114,6 +113,7 @@ void add_samples(const Results& candidate, const Results& reference, const Resul
                  std::vector<Sample>* samples) {
   add_sample("out", false, candidate.out, reference.out, low.out, samples);
   add_sample("lse", true, candidate.lse, reference.lse, low.lse, samples);
+  for (Sample& sample : *samples) sample.lse_limit = candidate.lse_limit;
   if (!candidate.dq) return;
   add_sample("dq", false, *candidate.dq, *reference.dq, *low.dq, samples);
   add_sample("dk", false, *candidate.dk, *reference.dk, *low.dk, samples);

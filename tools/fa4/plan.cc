@@ -29,6 +29,23 @@ void print_kernel(const Json& kernel) {
   fmt::print("\n");
 }
 
+// "roofline:  mma 1024, exponential 1024, … cycles an SM for 128 x 128; mma and exponential bound"
+void print_roofline(const Json& roofline) {
+  std::string units, bound;
+  const Json all = roofline.value("cycles", Json::object());
+  for (const auto& [unit, cycles] : all.items()) {
+    units += fmt::format("{}{} {:.0f}", units.empty() ? "" : ", ", unit, cycles.get<double>());
+  }
+  for (const Json& unit : roofline.value("bound", Json::array())) {
+    bound += (bound.empty() ? "" : " and ") + unit.get<std::string>();
+  }
+  fmt::print("roofline:  {} cycles of an SM for {} queries and {} keys; bound by {}", units,
+             roofline.value("query_rows", 0), roofline.value("key_rows", 0), bound);
+  const double share = roofline.value("fma_share", 0.0);
+  if (share > 0) fmt::print(", with {:.4g} % of the exponentials on the FMA units", share * 100);
+  fmt::print("\n");
+}
+
 void print_table(const Plan& plan, const std::string& name, const std::string& pass) {
   const Json facts = Json::parse(fa4_plan_describe(plan.get()));
   const Json work = facts.value("work", Json::object());
@@ -44,6 +61,7 @@ void print_table(const Plan& plan, const std::string& name, const std::string& p
   fmt::print("workspace: {} bytes\n", plan.workspace_bytes());
   fmt::print("work:      {:.4g} visible pairs, {:.4g} GFLOP\n", work.value("visible_pairs", 0.0),
              work.value("flops", 0.0) * 1e-9);
+  if (facts.contains("roofline")) print_roofline(facts["roofline"]);
   const Json declined = facts.value("declined", Json::array());
   if (!declined.empty()) fmt::print("declined:\n");
   for (const Json& item : declined) {

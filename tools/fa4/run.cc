@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdio>
 
-#include "judge.h"
+#include "checked.h"
 #include "memory.h"
 #include "options.h"
 #include "safetensors.h"
@@ -157,6 +157,7 @@ Results run_passes(const Inputs& inputs, const Options& options, std::vector<Pas
   std::optional<Plan> backward;
   if (inputs.dout) backward.emplace(problem, FA4_PASS_BACKWARD);  // refused before work is done
   Results results = make_forward_results(inputs);
+  results.lse_limit = forward.lse_limit();
   {
     const PassRun run(forward, problem, results);
     reports->push_back(time_pass("forward", forward, problem, run));
@@ -212,19 +213,6 @@ std::vector<int64_t> sampled_kv_heads(int64_t kv_heads, int64_t wanted) {
   return sampled;
 }
 
-void add_checked_part(const Inputs& inputs, const Results& results, const Options& options,
-                      std::vector<Sample>* samples) {
-  Options judge_options = options;
-  judge_options.kernel = "auto";
-  judge_options.device.clear();
-  judge_options.backend = "reference";
-  const Results reference = compute(convert(inputs, ElementType::Float64), judge_options);
-  judge_options.backend = "plain";
-  const Results low = inputs.q.type() == ElementType::Float64 ? compute(inputs, options)
-                                                              : compute(inputs, judge_options);
-  add_samples(results, reference, low, samples);
-}
-
 Exit check_results(const Inputs& inputs, const Results& results, const Options& options,
                    int64_t wanted_heads) {
   const Sizes sizes = sizes_of(inputs);
@@ -233,7 +221,7 @@ Exit check_results(const Inputs& inputs, const Results& results, const Options& 
   const bool all = static_cast<int64_t>(kv_heads.size()) == sizes.kv_heads;
   std::vector<Sample> samples;
   if (all) {
-    add_checked_part(inputs, results, options, &samples);
+    add_checked_samples(inputs, results, options, &samples);
     fmt::print("\nerror against double precision, all {} query heads\n", sizes.heads);
   } else {
     std::vector<std::string> names;
@@ -242,27 +230,13 @@ Exit check_results(const Inputs& inputs, const Results& results, const Options& 
                                  : fmt::format("{}-{} (key/value head {})", kv_head * group,
                                                (kv_head + 1) * group - 1, kv_head));
       fmt::print(stderr, "fa4 run: checking query heads {}\n", names.back());
-      add_checked_part(slice_heads(inputs, kv_head, 1), slice_heads(inputs, results, kv_head, 1),
-                       options, &samples);
+      add_checked_samples(slice_heads(inputs, kv_head, 1), slice_heads(inputs, results, kv_head, 1),
+                          options, &samples);
     }
     fmt::print("\nerror against double precision on sampled query heads {} of {}\n",
                fmt::join(names, ", "), sizes.heads);
   }
-  bool passed = true;
-  fmt::print("{:<8} {:>12} {:>12} {:>12} {:>12}  {}\n", "tensor", "max error", "allowed",
-             "rms error", "allowed", "verdict");
-  for (const Sample& sample : samples) {
-    const Judgement judgement = judge(sample, inputs.q.type());
-    passed = passed && judgement.passed;
-    fmt::print("{:<8} {:>12.4g} {:>12.4g} {:>12.4g} {:>12.4g}  {}\n", sample.name,
-               judgement.max_error, judgement.max_allowed, judgement.rms_error,
-               judgement.rms_allowed, judgement.passed ? "right" : "WRONG");
-  }
-  fmt::print(
-      "allowed: 2 times the maximum and 1.5 times the rms error of the plain algorithm in {}, "
-      "plus one ulp; lse: 2e-5 of max(1, |lse|)\n",
-      name_of(inputs.q.type()));
-  return passed ? Exit::Right : Exit::CheckFailed;
+  return print_verdicts(samples, inputs.q.type()) ? Exit::Right : Exit::CheckFailed;
 }
 
 }  // namespace

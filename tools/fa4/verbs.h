@@ -66,10 +66,17 @@ struct DumpArguments {
   std::string folder = ".";
 };
 
+struct TraceArguments {
+  SharedOptions shared;
+  std::string json, svg;  // files; empty: not wanted
+  uint64_t seed = 1;
+  bool check = false;
+};
+
 struct EmuArguments {
   std::string ptx, launch, output;
   std::string policy = "eager", numerics = "exact", arch = "sm_80";
-  std::string schedule, schedule_log;
+  std::string schedule, schedule_log, trace;
   uint64_t seed = 0, max_instructions = 0;
   uint32_t threads = 0;
 };
@@ -83,5 +90,6 @@ Exit compare(const CompareArguments& arguments);
 Exit pack(const PackArguments& arguments);
 Exit dump(const DumpArguments& arguments);
 Exit emu(const EmuArguments& arguments);
+Exit trace(const TraceArguments& arguments);
 
 }  // namespace fa4::cli

@@ -161,6 +161,7 @@ Candidate run_candidate(const Case& item, Inputs& inputs, const Options& options
   check_surroundings(results, guard, forward_workspace, "forward", &candidate);
   candidate.results.out = compact_copy(results.out);
   candidate.results.lse = compact_copy(results.lse);
+  candidate.results.lse_limit = forward.lse_limit();
   if (!item.backward) return candidate;
 
   const Plan backward(problem, FA4_PASS_BACKWARD);

@@ -287,6 +287,15 @@ fa4emu_status fa4emu_follow_schedule(fa4emu_machine* machine, const char* path) 
   });
 }
 
+fa4emu_status fa4emu_write_trace(fa4emu_machine* machine, const char* path) {
+  namespace host = fa4::emu::host;
+  return host::guarded([&] {
+    fa4emu_machine& owner = host::checked_machine(machine);
+    if (path == nullptr) host::bad_argument("path is null");
+    owner.machine.write_trace(path);
+  });
+}
+
 fa4emu_status fa4emu_remove_memory(fa4emu_machine* machine, const void* base) {
   namespace host = fa4::emu::host;
   return host::guarded([&] {

@@ -148,8 +148,10 @@ bool note_tmem(AsyncOp& op, Cta& cta, const TmemRange& range, TmemUse use, const
                &cta == warp.cta ? "" : fmt::format(" of rank {}", cta.rank), why));
     return false;
   }
-  if (auto* const tensor = dynamic_cast<TensorOp*>(&op)) tensor->touch(cta, range, !reads);
-  if (use == TmemUse::Write) {
+  auto* const tensor = dynamic_cast<TensorOp*>(&op);
+  if (tensor != nullptr) tensor->touch(cta, range, !reads);
+  // What an operation that comes before it has yet to read stays as it is.
+  if (use == TmemUse::Write && (tensor == nullptr || tensor->enabled())) {
     for (uint32_t column = range.column; column < range.column + range.num_columns; ++column) {
       uint32_t* const lanes = cta.tmem.column(column);
       for (uint32_t group = first; group < kTmemGroups; ++group) {

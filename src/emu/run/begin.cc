@@ -60,6 +60,7 @@ void ClusterRun::begin(uint32_t cluster_index) {
   cluster_.barrier.unwaited.assign(num_ctas * num_warps, 0);
   while (cluster_.ctas.size() < num_ctas) cluster_.ctas.push_back(std::make_unique<Cta>());
   for (uint32_t rank = 0; rank < num_ctas; ++rank) begin_cta(*cluster_.ctas[rank], rank);
+  if (state_.trace != nullptr) trace_.emplace(*state_.names).begin(cluster_);
 }
 
 void ClusterRun::begin_cta(Cta& cta, uint32_t rank) {

@@ -14,6 +14,7 @@
 #include "emu/run/program.h"
 #include "emu/run/schedule.h"
 #include "emu/run/scheduler.h"
+#include "emu/run/trace.h"
 
 namespace fa4::emu {
 
@@ -112,6 +113,7 @@ struct Machine::State {
   Heap heap;
   std::unique_ptr<ScheduleWriter> writer;
   std::unique_ptr<ScheduleReader> reader;
+  std::unique_ptr<TraceWriter> tracer;
   std::vector<std::unique_ptr<LoadedModule>> modules;
 
   LoadedModule& module(ModuleId id) {
@@ -150,6 +152,10 @@ void Machine::write_schedule(const std::string& path) {
 
 void Machine::follow_schedule(const std::string& path) {
   state_->reader = std::make_unique<ScheduleReader>(path);
+}
+
+void Machine::write_trace(const std::string& path) {
+  state_->tracer = std::make_unique<TraceWriter>(path);
 }
 
 ModuleId Machine::load(std::string text) {
@@ -241,6 +247,7 @@ RunReport Machine::launch(const KernelLaunch& given) {
   shared.reports = &reports;
   const LaunchNames names(program, launch);
   shared.names = &names;
+  shared.trace = state_->tracer.get();
 
   const std::vector<uint64_t> counts = run_clusters(shared);
 
@@ -255,6 +262,7 @@ RunReport Machine::launch(const KernelLaunch& given) {
     report.repeat = fmt::format("--policy log --schedule {}", state_->reader->path());
   }
   if (state_->writer != nullptr) state_->writer->add(written);
+  if (state_->tracer != nullptr) state_->tracer->end_launch(launch, options);
   report.reports = reports.all();
   report.num_errors = reports.num_errors();
   report.num_lost = reports.num_lost();

@@ -132,6 +132,8 @@ class Machine {
   // MachineError: the file is none, or cannot be written.
   void write_schedule(const std::string& path);
   void follow_schedule(const std::string& path);
+  // What launches from now on do is written to a file of trace events. Throws MachineError: it cannot be written.
+  void write_trace(const std::string& path);
 
   // The address and size of a variable of a module, as cuModuleGetGlobal gives it.
   GlobalRange variable(ModuleId module, std::string_view name) const;

@@ -55,17 +55,38 @@ ClusterRun::Turn ClusterRun::turn() {
   if (choices_.empty()) {
     if (cluster_.num_live_warps() != 0) return Turn::Stuck;
     end_cluster();
+    if (trace_) state_.trace->add(cluster_, *trace_);
     return Turn::Done;
   }
   const Choice choice = choose();
   if (cluster_.random.has_lost_script()) lose_schedule();
-  if (choice.warp == nullptr) {
+  if (trace_) {
+    make_traced(choice);
+  } else if (choice.warp == nullptr) {
     step_operation(choice.at);
   } else {
     run_split(*choice.warp, choice.at);
   }
   if (state_.stopped) throw Stop("another cluster has stopped");
   return Turn::Ran;
+}
+
+void ClusterRun::make_traced(const Choice& choice) {
+  if (choice.warp == nullptr) {
+    trace_->begin_step(*cluster_.operations[choice.at]);
+    step_operation(choice.at);
+    trace_->end_step();
+    return;
+  }
+  Warp& warp = *choice.warp;
+  const auto instr_at = [&](uint32_t pc) {
+    return pc < program_.code.size() ? &program_.code[pc] : nullptr;
+  };
+  const Instr* first = instr_at(warp.splits[choice.at].pc);
+  trace_->begin_turn(warp);
+  run_split(warp, choice.at);
+  const bool waits = warp.split < warp.splits.size();
+  trace_->end_turn(warp, first, waits ? instr_at(warp.splits[warp.split].pc) : nullptr);
 }
 
 void ClusterRun::lose_schedule() {
@@ -133,7 +154,9 @@ void ClusterRun::gather() {
     for (Warp& warp : cta->warps) {
       settle(warp);
       for (size_t at = 0; at < warp.splits.size(); ++at) {
-        if (ready(warp, at)) choices_.push_back({&warp, at});
+        if (!ready(warp, at)) continue;
+        choices_.push_back({&warp, at});
+        if (trace_) trace_->note_ready(warp, warp.splits[at]);
       }
     }
   }

@@ -12,6 +12,7 @@
 #include "emu/run/machine.h"
 #include "emu/run/program.h"
 #include "emu/run/schedule.h"
+#include "emu/run/trace.h"
 
 namespace fa4::emu {
 
@@ -27,6 +28,7 @@ struct LaunchState {
   Heap* heap = nullptr;
   LaunchSchedule* written = nullptr;   // takes what is chosen
   LaunchSchedule* followed = nullptr;  // says what is chosen
+  TraceWriter* trace = nullptr;        // takes what happened
   PendingClusters pending;
   std::atomic<uint64_t> instructions = 0;
   std::atomic<bool> stopped = false;
@@ -76,6 +78,7 @@ class ClusterRun {
   [[noreturn]] void lose_schedule();
   void step_operation(size_t at);
   void run_split(Warp& warp, size_t split);
+  void make_traced(const Choice& choice);
   void end_lanes(Warp& warp);
   void end_cluster();
   void count_instructions(uint64_t instructions);
@@ -85,6 +88,7 @@ class ClusterRun {
   const Program& program_;
   Policy policy_;
   Cluster cluster_;
+  std::optional<ClusterTrace> trace_;
   uint64_t own_progress_ = 0;
   std::vector<Choice> choices_;
   size_t num_runnable_ = 0;  // of the choices, which come before the steps of operations

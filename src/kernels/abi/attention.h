@@ -9,6 +9,13 @@ namespace fa4 {
 
 enum class ElementType : u32 { BFloat16, Float16 };
 
+// What is done to S = q k^T before the softmax.
+enum class Scores : u32 {
+  Plain,   // nothing: the scale is part of the exponential
+  Scaled,  // multiplied first: a scale of 0 or below would turn the maximum around
+  Capped,  // scaled, then c * tanh(S / c)
+};
+
 // q, k, v, out or a gradient: [batch, row, head, dim], strides in elements, that of dim is 1. Packed tensors
 // have batch_stride 0 and rows that run over all sequences; in paged ones `batch` is a page.
 struct RowsParam {

@@ -8,13 +8,6 @@
 
 namespace fa4 {
 
-// What is done to S = q k^T before the softmax.
-enum class Scores : u32 {
-  Plain,   // nothing: the scale is part of the exponential
-  Scaled,  // multiplied first: a scale of 0 or below would turn the maximum around
-  Capped,  // scaled, then c * tanh(S / c)
-};
-
 // How blocks of keys arrive; sm80/forward/README.md shows both schedules.
 enum class Schedule : u32 {
   TwoSlots,  // K and V of the next block while this one is computed

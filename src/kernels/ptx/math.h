@@ -35,6 +35,14 @@ FA4_DEVICE float max3(float a, float b, float c) {
   return y;
 }
 
+// max.NaN.f32 y, a, b;
+// sm_80. A NaN wins.
+FA4_DEVICE float max_nan(float a, float b) {
+  float y;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+  return y;
+}
+
 // cvt.rn.bf16x2.f32 packed, high, low;
 // sm_80. Rounds to nearest even; `low` lands in bits 0-15, the lower column.
 FA4_DEVICE u32 cvt_rn_bf16x2(float low, float high) {

@@ -14,6 +14,20 @@ FA4_DEVICE void ld_shared_v4(u32 (&r)[4], u32 smem) {
                : "memory");
 }
 
+// ld.shared.b32 value, [smem]; the address a multiple of 4.
+FA4_DEVICE u32 ld_shared(u32 smem) {
+  u32 value;
+  asm volatile("ld.shared.b32 %0, [%1];" : "=r"(value) : "r"(smem) : "memory");
+  return value;
+}
+
+// ld.shared.f32 value, [smem]; the address a multiple of 4.
+FA4_DEVICE float ld_shared_f32(u32 smem) {
+  float value;
+  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(value) : "r"(smem) : "memory");
+  return value;
+}
+
 // st.shared.v4.b32 [smem], {r0, r1, r2, r3}; the address a multiple of 16.
 FA4_DEVICE void st_shared_v4(u32 smem, const u32 (&r)[4]) {
   asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};"

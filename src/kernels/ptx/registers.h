@@ -23,6 +23,14 @@ FA4_DEVICE u32 ctaid_x() {
   return index;
 }
 
+// mov.b64 y, {low, high};
+// `volatile`: made where it is used, instead of kept in two registers. As C++ it would become arithmetic of 64 bits.
+FA4_DEVICE u64 pack_b64(u32 low, u32 high) {
+  u64 y;
+  asm volatile("mov.b64 %0, {%1, %2};" : "=l"(y) : "r"(low), "r"(high));
+  return y;
+}
+
 // mov.b32 y, x;
 // The same value, which the compiler does not recognise: what is computed from it stays where it is written.
 FA4_DEVICE u32 opaque(u32 x) {

@@ -30,6 +30,8 @@ class RingCursor {
     return slot;
   }
 
+  FA4_DEVICE u32 phase() const { return phase_; }
+
  private:
   u32 slot_ = 0;
   u32 phase_;

@@ -7,27 +7,10 @@
 #include "sm80/forward/softmax.h"
 #include "sm80/forward/work.h"
 #include "tile/element.h"
+#include "tile/row_result.h"
 #include "tile/sequence.h"
 
 namespace fa4::sm80::forward {
-
-// What a row's O is multiplied with, and its LSE in natural units.
-struct RowResult {
-  float factor, lse;
-};
-
-// `max_log2` is -inf and `sum` 0 in a row that sees no key. A NaN in either stays one.
-FA4_DEVICE RowResult finish_row(float max_log2, float sum, bool has_sink, float sink) {
-  if (has_sink) {
-    const float sink_log2 = sink * kLog2E;
-    const float top = fmaxf(max_log2, sink_log2);
-    if (top == minus_infinity()) return {0, top};
-    const float own = ptx::ex2(max_log2 - top);
-    const float total = sum * own + ptx::ex2(sink_log2 - top);
-    return {own / total, (top + ptx::lg2(total)) * kLn2};
-  }
-  return {sum == 0 ? 0 : 1 / sum, (max_log2 + ptx::lg2(sum)) * kLn2};
-}
 
 // Where a row of the tile lies in the results.
 struct ResultRow {

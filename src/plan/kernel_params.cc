@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plan/sm80_params.h"
+#include "plan/kernel_params.h"
+
+#include <algorithm>
+#include <cstdint>
 
 namespace fa4::plan {
 namespace {
@@ -62,6 +65,49 @@ ProblemParams problem_params(const Problem& problem) {
   params.scale = static_cast<float>(problem.scale);
   params.softcap = static_cast<float>(problem.softcap);
   return params;
+}
+
+const char* element_name(ElementType element) {
+  return element == ElementType::BFloat16 ? "bf16" : "fp16";
+}
+
+const char* element_text(ElementType element) {
+  return element == ElementType::BFloat16 ? "fa4::ElementType::BFloat16"
+                                          : "fa4::ElementType::Float16";
+}
+
+const char* scores_text(Scores scores) {
+  switch (scores) {
+    case Scores::Plain:
+      return "fa4::Scores::Plain";
+    case Scores::Scaled:
+      return "fa4::Scores::Scaled";
+    case Scores::Capped:
+      return "fa4::Scores::Capped";
+  }
+  return "";
+}
+
+Scores scores_of(const Problem& problem) {
+  if (problem.softcap > 0) return Scores::Capped;
+  return problem.scale <= 0 ? Scores::Scaled : Scores::Plain;
+}
+
+ScoreScales scales_of(const Problem& problem) {
+  const auto scale = static_cast<double>(static_cast<float>(problem.scale));
+  if (scores_of(problem) == Scores::Plain) return {1, problem.scale};
+  return {scale, 1};
+}
+
+uint32_t streams_per_group(const Problem& problem, const DeviceFacts& device, uint32_t streams) {
+  const int64_t bytes =
+      std::max<int64_t>(1, problem.seq_k * (problem.head_dim + problem.value_dim) * 2);
+  return static_cast<uint32_t>(std::clamp<int64_t>(device.l2_bytes / 2 / bytes, 1, streams));
+}
+
+bool takes_vectors(const RowsView& view, int64_t dim) {
+  return view.alignment % 16 == 0 && reinterpret_cast<uintptr_t>(view.data) % 16 == 0 &&
+         copy_bytes(view, dim) == 16;
 }
 
 uint32_t copy_bytes(const RowsView& view, int64_t dim) {

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/sm100.h"
+
+#include "plan/sm100_forward.h"
+
+namespace fa4::plan {
+namespace {
+
+class Sm100 final : public KernelFamily {
+ public:
+  std::string_view name() const override { return "sm100"; }
+  std::string_view summary() const override {
+    return "FlashAttention-4 on tcgen05 and tensor memory: B200, B300";
+  }
+  bool only_by_name() const override { return true; }
+
+  Status supports(const Problem& problem, Pass pass, const DeviceFacts& device) const override {
+    if (device.compute_capability != 100 && device.compute_capability != 103) {
+      return unsupported("the device is {}; kernel \"sm100\" needs sm_100a or sm_103a",
+                         device.arch);
+    }
+    if (pass == Pass::Backward) return unsupported("kernel \"sm100\" has no backward");
+    return supports_sm100_forward(problem);
+  }
+
+  FamilyPlan prepare(const Problem& problem, Pass, const DeviceFacts& device) const override {
+    return prepare_sm100_forward(problem, device);
+  }
+
+  std::vector<Launch> forward_launches(const Problem& problem, const FamilyPlan& plan,
+                                       const DeviceFacts&, const ForwardTensors& tensors,
+                                       void*) const override {
+    return sm100_forward_launches(problem, plan, tensors);
+  }
+
+  std::vector<Launch> backward_launches(const Problem&, const FamilyPlan&, const DeviceFacts&,
+                                        const BackwardTensors&, void*) const override {
+    return {};  // supports() has declined it
+  }
+};
+
+}  // namespace
+
+const KernelFamily& sm100() {
+  static const Sm100 family;
+  return family;
+}
+
+}  // namespace fa4::plan
