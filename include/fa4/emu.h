@@ -94,12 +94,21 @@ typedef struct fa4emu_shared_label {
   uint32_t reserved; /* 0 */
 } fa4emu_shared_label;
 
+typedef struct fa4emu_tensor_label {
+  const char* name; /* "S0" */
+  uint32_t column;  /* of tensor memory, the first */
+  uint32_t columns; /* of one element */
+  uint32_t count;   /* elements: "S[1]" is the second */
+} fa4emu_tensor_label;
+
 typedef struct fa4emu_labels {
   size_t struct_size;
   const fa4emu_warp_label* warps;
   size_t num_warps;
   const fa4emu_shared_label* shared;
   size_t num_shared;
+  const fa4emu_tensor_label* tensor;
+  size_t num_tensor;
 } fa4emu_labels;
 
 typedef struct fa4emu_launch_config {

@@ -105,6 +105,7 @@ constexpr Spelling kSpellings[] = {
      "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.cta_group::2.multicast::cluster [%r1], [%rd1, {%r3, %r4, %r5}], [%r2], %rs1"},
     {kBoth,
      "cp.async.bulk.tensor.2d.cta_group::1.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%r1], [%rd1, {%r3, %r4}], [%r2], %rd2"},
+    {kBoth, "stmatrix.sync.aligned.x4.m8n8.shared.b16.trans [%r9], {%r1, %r2, %r3, %r4}"},
     {kNone, "wgmma.fence.sync.aligned"},
 };
 

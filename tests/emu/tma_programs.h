@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -111,7 +112,7 @@ struct TmaLaunch {
 // 64 threads for each CTA of one cluster. Tensor and words are as the program has left them.
 inline Words run_tma(const std::string& text, TmaLaunch* given, const MachineOptions& options) {
   MachineOptions known = options;
-  known.arch = 90;
+  known.arch = std::max(90u, options.arch);
   Machine machine(known);
   const ModuleId module = machine.load(text);
   Words result;

@@ -140,6 +140,17 @@ TEST(Tmem, WhatNobodyHasWrittenIsReported) {
 )" + kWaitStores + kLoad + kWaitLoads)));
 }
 
+TEST(Tmem, ReportsNameColumnsAsTheLaunchDoes) {
+  Shape shape{.threads = 128};
+  shape.labels.tensor.push_back({"S", 16, 8, 2});
+  const Words words = run(sm100_program(with_tmem(32, R"(
+  tcgen05.st.sync.aligned.32x32b.x1.b32 [%r42+25], {%r1};
+  tcgen05.st.sync.aligned.32x32b.x1.b32 [%r42+25], {%r1};
+)")),
+                          shape, kSm100, 256);
+  EXPECT_TRUE(says(words, "tmem.in_flight", {"S[1]+1, columns [25, 26)"}));
+}
+
 TEST(Tmem, WhatIsNotAllocatedIsReported) {
   EXPECT_TRUE(says(run100(with_tmem(32, R"(
   tcgen05.st.sync.aligned.32x32b.x1.b32 [%r42+32], {%r1};

@@ -32,7 +32,7 @@ std::pair<uint32_t, uint32_t> warps_of(std::string_view text) {
 }  // namespace
 
 void SpecLabels::read(const Json& item) {
-  check_members(item, "labels", {"warps", "shared"});
+  check_members(item, "labels", {"warps", "shared", "tensor"});
   const Json warps = item.value("warps", Json::object());
   if (!warps.is_object()) {
     bad_input("labels.warps is {}; it must be an object", text_of_json(warps));
@@ -41,24 +41,29 @@ void SpecLabels::read(const Json& item) {
     const std::pair<uint32_t, uint32_t> which = warps_of(range);
     warps_.push_back({to_text(name, "labels.warps." + range), which.first, which.second});
   }
-  const Json shared = item.value("shared", Json::object());
-  if (!shared.is_object()) {
-    bad_input("labels.shared is {}; it must be an object", text_of_json(shared));
-  }
-  for (const auto& [name, place] : shared.items()) {
-    const std::string where = "labels.shared." + printable(name);
-    if (!place.is_array() || place.size() < 2 || place.size() > 3) {
-      bad_input("{} is {}; it must be [offset, bytes] or [offset, bytes, count]", where,
-                text_of_json(place));
+  const auto read_places = [&](const char* kind, const char* form, std::vector<Shared>* labels) {
+    const Json places = item.value(kind, Json::object());
+    if (!places.is_object()) {
+      bad_input("labels.{} is {}; it must be an object", kind, text_of_json(places));
     }
-    shared_.push_back({name, to_word(place[0], where), to_word(place[1], where),
-                       place.size() == 3 ? to_word(place[2], where) : 1});
-  }
+    for (const auto& [name, place] : places.items()) {
+      const std::string where = std::string("labels.") + kind + "." + printable(name);
+      if (!place.is_array() || place.size() < 2 || place.size() > 3) {
+        bad_input("{} is {}; it must be [{}] or [{}, count]", where, text_of_json(place), form,
+                  form);
+      }
+      labels->push_back({name, to_word(place[0], where), to_word(place[1], where),
+                         place.size() == 3 ? to_word(place[2], where) : 1});
+    }
+  };
+  read_places("shared", "offset, bytes", &shared_);
+  read_places("tensor", "column, columns", &tensor_);
 }
 
 const fa4emu_labels* SpecLabels::labels() {
-  if (warps_.empty() && shared_.empty()) return nullptr;
+  if (warps_.empty() && shared_.empty() && tensor_.empty()) return nullptr;
   given_warps_.clear();
+  given_tensor_.clear();
   given_shared_.clear();
   for (const Warps& label : warps_) {
     given_warps_.push_back({label.first, label.last, label.name.c_str()});
@@ -66,11 +71,16 @@ const fa4emu_labels* SpecLabels::labels() {
   for (const Shared& label : shared_) {
     given_shared_.push_back({label.name.c_str(), label.offset, label.bytes, label.count, 0});
   }
+  for (const Shared& label : tensor_) {
+    given_tensor_.push_back({label.name.c_str(), label.offset, label.bytes, label.count});
+  }
   given_.struct_size = sizeof(given_);
   given_.warps = given_warps_.data();
   given_.num_warps = given_warps_.size();
   given_.shared = given_shared_.data();
   given_.num_shared = given_shared_.size();
+  given_.tensor = given_tensor_.data();
+  given_.num_tensor = given_tensor_.size();
   return &given_;
 }
 

@@ -13,7 +13,7 @@ namespace fa4::cli {
 
 class SpecLabels {
  public:
-  // {"warps": {"0-3": "Load"}, "shared": {"full": [offset, bytes, count]}}; throws Failure with exit code 2.
+  // {"warps": {"0-3": "Load"}, "shared": {"full": [offset, bytes, count]}, "tensor": {"S": [column, columns, count]}}; throws Failure with exit code 2.
   void read(const Json& item);
   // As a launch takes them; valid while this object lives and is not read again. Null: there are none.
   const fa4emu_labels* labels();
@@ -29,8 +29,10 @@ class SpecLabels {
   };
   std::vector<Warps> warps_;
   std::vector<Shared> shared_;
+  std::vector<Shared> tensor_;  // columns for bytes
   std::vector<fa4emu_warp_label> given_warps_;
   std::vector<fa4emu_shared_label> given_shared_;
+  std::vector<fa4emu_tensor_label> given_tensor_;
   fa4emu_labels given_ = {};
 };
 

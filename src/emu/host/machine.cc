@@ -86,8 +86,9 @@ void remove_memory(fa4emu_machine& machine, uint64_t base) {
 LaunchLabels launch_labels(const fa4emu_labels& given) {
   LaunchLabels labels;
   if ((given.warps == nullptr && given.num_warps != 0) ||
-      (given.shared == nullptr && given.num_shared != 0)) {
-    bad_argument("labels.warps or labels.shared is null, but its number is not 0");
+      (given.shared == nullptr && given.num_shared != 0) ||
+      (given.tensor == nullptr && given.num_tensor != 0)) {
+    bad_argument("labels.warps, labels.shared or labels.tensor is null, but its number is not 0");
   }
   for (size_t i = 0; i < given.num_warps; ++i) {
     const fa4emu_warp_label& label = given.warps[i];
@@ -102,6 +103,15 @@ LaunchLabels launch_labels(const fa4emu_labels& given) {
                    label.name, label.count, label.bytes);
     }
     labels.shared.push_back({label.name, label.offset, label.bytes, label.count});
+  }
+  for (size_t i = 0; i < given.num_tensor; ++i) {
+    const fa4emu_tensor_label& label = given.tensor[i];
+    if (label.name == nullptr) bad_argument("labels.tensor[{}].name is null", i);
+    if (label.columns == 0 || label.count == 0) {
+      bad_argument("labels.tensor[{}], {}, has {} elements of {} columns; both must be positive", i,
+                   label.name, label.count, label.columns);
+    }
+    labels.tensor.push_back({label.name, label.column, label.columns, label.count});
   }
   return labels;
 }

@@ -262,6 +262,9 @@ constexpr Form kMatrixForms[] = {
      Fidelity::Exact, decode_store_matrix, 90, "9.7.14.5.16"},
     {"stmatrix.sync.aligned.{x1,x2,x4}{.trans}.m8n8{.{shared,shared::cta}}.b16", Unit::Shared,
      Fidelity::Exact, decode_store_matrix, 90, "9.7.14.5.16"},
+    // Where DeepGEMM has it.
+    {"stmatrix.sync.aligned.{x1,x2,x4}.m8n8{.{shared,shared::cta}}.b16.trans", Unit::Shared,
+     Fidelity::Exact, decode_store_matrix, 90, "9.7.14.5.16"},
     {"movmatrix.sync.aligned.m8n8.trans.b16", Unit::Shared, Fidelity::Exact, decode_transpose, 75,
      "9.7.14.5.17"},
 };

@@ -29,6 +29,8 @@ class Describer {
   // What lies at a shared offset, and what a warp does; "": it has no name.
   virtual std::string shared_name(uint32_t) const { return ""; }
   virtual std::string role(uint32_t) const { return ""; }
+  // What lies in a column of tensor memory.
+  virtual std::string tensor_name(uint32_t) const { return ""; }
 };
 
 struct Cluster;

@@ -20,12 +20,13 @@ uint32_t tmem_cell(uint32_t base, uint32_t group, uint32_t column) {
   return base + (group * kTmemColumns + column) * 16;
 }
 
-std::string tmem_text(const char* what, uint32_t group, uint32_t lanes, uint32_t column,
-                      uint32_t columns) {
+std::string tmem_text(const Warp& warp, const char* what, uint32_t group, uint32_t lanes,
+                      uint32_t column, uint32_t columns) {
   const uint32_t first = group * 16 + static_cast<uint32_t>(std::countr_zero(lanes));
   const uint32_t end = group * 16 + static_cast<uint32_t>(std::bit_width(lanes));
-  return fmt::format("{}{}columns [{}, {}) of lanes [{}, {})", what, *what == '\0' ? "" : ", ",
-                     column, column + columns, first, end);
+  const std::string name = warp.cta->describer->tensor_name(column);
+  return fmt::format("{}{}{}columns [{}, {}) of lanes [{}, {})", what, *what == '\0' ? "" : ", ",
+                     name.empty() ? "" : name + ", ", column, column + columns, first, end);
 }
 
 void report_tmem(Warp& warp, const Conflict& conflict, const std::string& here, bool reads) {
@@ -141,9 +142,10 @@ bool note_tmem(AsyncOp& op, Cta& cta, const TmemRange& range, TmemUse use, const
   const std::string why = cta.tmem.why_not(cta, range.column, range.num_columns);
   if (!why.empty()) {
     report(warp, Level::Error, "tmem.freed",
-           fmt::format("tensor memory: it {} {}{}, and {}", reads ? "reads" : "writes",
-                       tmem_text(what, first, range.lanes[first], range.column, range.num_columns),
-                       &cta == warp.cta ? "" : fmt::format(" of rank {}", cta.rank), why));
+           fmt::format(
+               "tensor memory: it {} {}{}, and {}", reads ? "reads" : "writes",
+               tmem_text(warp, what, first, range.lanes[first], range.column, range.num_columns),
+               &cta == warp.cta ? "" : fmt::format(" of rank {}", cta.rank), why));
     return false;
   }
   auto* const tensor = dynamic_cast<TensorOp*>(&op);
@@ -174,7 +176,7 @@ bool note_tmem(AsyncOp& op, Cta& cta, const TmemRange& range, TmemUse use, const
     }
     if (conflict.kind == Conflict::Kind::None) return;
     const uint32_t mask = ((1u << count) - 1) << lane;
-    report_tmem(warp, conflict, tmem_text(what, group, mask, column, columns), reads);
+    report_tmem(warp, conflict, tmem_text(warp, what, group, mask, column, columns), reads);
   };
   for (uint32_t group = first; group < kTmemGroups; ++group) {
     if (range.lanes[group] == 0xffff) {
@@ -212,7 +214,7 @@ void note_tmem_freed(Warp& warp, uint32_t column, uint32_t num_columns) {
   for (uint32_t group = 0; group < kTmemGroups; ++group) {
     const Conflict conflict = shadow.forget(
         warp.agent, tmem_cell(cta.tmem.shadow_base(), group, column), num_columns * 16);
-    report_tmem(warp, conflict, tmem_text("", group, 0xffff, column, num_columns), false);
+    report_tmem(warp, conflict, tmem_text(warp, "", group, 0xffff, column, num_columns), false);
   }
 }
 

@@ -58,8 +58,13 @@ struct LaunchLabels {
     uint32_t offset, bytes,
         count;  // from the start of the dynamic shared memory; of one element; elements
   };
+  struct Tensor {
+    std::string name;                 // "S"
+    uint32_t column, columns, count;  // of tensor memory, the first; of one element; elements
+  };
   std::vector<Warps> warps;
   std::vector<Shared> shared;
+  std::vector<Tensor> tensor;
 };
 
 struct KernelLaunch {

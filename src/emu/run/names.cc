@@ -31,6 +31,18 @@ std::string LaunchNames::shared_name(uint32_t offset) const {
   return "";
 }
 
+std::string LaunchNames::tensor_name(uint32_t column) const {
+  for (const LaunchLabels::Tensor& label : labels_.tensor) {
+    if (column < label.column || column - label.column >= label.columns * label.count) continue;
+    const uint32_t inside = column - label.column;
+    std::string name = label.name;
+    if (label.count > 1) name += fmt::format("[{}]", inside / label.columns);
+    if (inside % label.columns != 0) name += fmt::format("+{}", inside % label.columns);
+    return name;
+  }
+  return "";
+}
+
 std::string LaunchNames::role(uint32_t warp) const {
   for (const LaunchLabels::Warps& label : labels_.warps) {
     if (warp >= label.first && warp <= label.last) return label.name;

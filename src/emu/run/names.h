@@ -16,6 +16,8 @@ class LaunchNames final : public Describer {
   std::string site(const Instr& instr) const override { return program_.site(instr); }
   // "full[1]", "full+0x8" by the symbols of the text; "" where nothing has a name.
   std::string shared_name(uint32_t offset) const override;
+  // "S[1]", "S+8": 8 columns behind the first.
+  std::string tensor_name(uint32_t column) const override;
   std::string role(uint32_t warp) const override;  // "" for a warp without a role
 
  private:
