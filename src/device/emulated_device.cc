@@ -36,7 +36,9 @@ struct EmulatedKernel {
               .warps = warp_labels.data(),
               .num_warps = warp_labels.size(),
               .shared = shared_labels.data(),
-              .num_shared = shared_labels.size()};
+              .num_shared = shared_labels.size(),
+              .tensor = nullptr,
+              .num_tensor = 0};
   }
   EmulatedKernel(const EmulatedKernel&) = delete;
   EmulatedKernel& operator=(const EmulatedKernel&) = delete;
