@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chapter 9.7.16.8: tcgen05.ld and tcgen05.st. A warp reaches a quarter of the lanes; the bits of an address that name it
-// may be 0, as the hardware takes the warp's own.
+// may be 0, as the hardware takes the warp's own (DeepGEMM).
 #include <fmt/format.h>
 
 #include <charconv>
@@ -16,9 +16,11 @@ namespace {
 
 // The lane that an address names, in the CTA.
 uint32_t lane_of_move(Warp& warp, const Fragment& fragment, uint32_t address) {
-  const uint32_t named = address >> 16, quarter = warp.index % 4, within = named % 32;
+  // An address counts lanes modulo their number: public kernels name 128 times the rank of their CTA with them.
+  const uint32_t named = (address >> 16) % kTmemLanes, quarter = warp.index % 4,
+                 within = named % 32;
   const bool whole = fragment.num_lanes() == 32;
-  if (named >= kTmemLanes || (named / 32 != 0 && named / 32 != quarter)) {
+  if (named / 32 != 0 && named / 32 != quarter) {
     report(warp, Level::Error, "tmem.quarter",
            fmt::format("tensor memory: it names lane {}; warp {} of its CTA reaches lanes {} to {}",
                        named, warp.index, quarter * 32, quarter * 32 + 31));
