@@ -31,7 +31,8 @@ struct Program {
   std::string body;  // of the loop
   uint32_t arch = 80;
   const char* numerics = "exact";
-  double macs = 0;  // of one execution of the body by one warp
+  double macs = 0;        // of one execution of the body by one warp
+  std::string text = {};  // the whole program, where it is another one
 };
 
 std::string repeated(uint32_t times, const std::string& line) {
@@ -95,7 +96,7 @@ void run(benchmark::State& state, const Program& program) {
   options.numerics = program.numerics;
   fa4emu_machine* machine = nullptr;
   check(fa4emu_create(&options, &machine));
-  const std::string text = ptx_of(program);
+  const std::string text = program.text.empty() ? ptx_of(program) : program.text;
   uint64_t module = 0;
   check(fa4emu_load(machine, text.data(), text.size(), &module));
   const auto memory = std::make_unique<float[]>(kGlobalBytes / 4);
@@ -175,6 +176,45 @@ const std::string kProductNumbers =
     "cvt.rn.bf16x2.f32 %r10, %f12, %f13;\ncvt.rn.bf16x2.f32 %r11, %f14, %f15;\n"
     "cvt.rn.bf16x2.f32 %r12, %f16, %f17;\ncvt.rn.bf16x2.f32 %r13, %f18, %f19;\n";
 
+// One thread multiplies [128, 16] by [n, 16], bf16, 16 times a round, and waits for the commit.
+std::string tensor_program(uint32_t n) {
+  std::string text =
+      ".version 9.0\n.target sm_100a\n.address_size 64\n"
+      ".visible .entry bench(.param .u64 memory)\n{\n"
+      ".reg .pred %p<8>;\n.reg .b32 %r<32>;\n.reg .b64 %rd<8>;\n"
+      ".shared .align 1024 .b8 tile[16384];\n.shared .align 8 .b64 bar;\n"
+      ".shared .align 4 .b32 tensor;\n"
+      "mov.u32 %r1, %tid.x;\nmov.u32 %r10, tile;\nmov.u32 %r20, bar;\nmov.u32 %r22, tensor;\n"
+      "shl.b32 %r11, %r1, 2;\nadd.s32 %r11, %r11, %r10;\nmov.u32 %r13, 0;\n"
+      "FILL:\nand.b32 %r12, %r11, 0x3ff;\nor.b32 %r12, %r12, 0x3f803f80;\n"
+      "st.shared.u32 [%r11], %r12;\nadd.s32 %r11, %r11, 512;\nadd.s32 %r13, %r13, 512;\n"
+      "setp.lt.u32 %p1, %r13, 16384;\n@%p1 bra FILL;\n"
+      "setp.eq.u32 %p2, %r1, 0;\n@%p2 mbarrier.init.shared::cta.b64 [%r20], 1;\n"
+      "@%p2 fence.mbarrier_init.release.cluster;\nfence.proxy.async;\n"
+      "shr.u32 %r14, %r1, 5;\nsetp.ne.u32 %p3, %r14, 0;\n@%p3 bra ALLOCATED;\n"
+      "tcgen05.alloc.cta_group::1.sync.aligned.shared::cta.b32 [%r22], 256;\n"
+      "ALLOCATED:\nbar.sync 0;\nld.shared.b32 %r23, [%r22];\n"
+      "shr.u32 %r15, %r10, 4;\ncvt.u64.u32 %rd1, %r15;\nmov.u64 %rd2, 0x0000400800000000;\n"
+      "or.b64 %rd1, %rd1, %rd2;\nadd.s64 %rd3, %rd1, 256;\n"
+      // From the first half of k to the second: 2048 bytes in A, 4096 in B.
+      "or.b64 %rd1, %rd1, 0x800000;\nor.b64 %rd3, %rd3, 0x1000000;\nmov.u32 %r30, 0;\n"
+      "@!%p2 bra DONE;\nLOOP:\n";
+  for (int i = 0; i < 16; ++i) {
+    text += fmt::format("tcgen05.mma.cta_group::1.kind::f16 [%r23], %rd1, %rd3, {:#x}, {};\n",
+                        8u << 24 | n / 8 << 17 | 0x490, i == 0 ? 0 : 1);
+  }
+  return text +
+         fmt::format(
+             "tcgen05.commit.cta_group::1.mbarrier::arrive::one.shared::cluster.b64 [%r20];\n"
+             "and.b32 %r31, %r30, 1;\nAGAIN:\n"
+             "mbarrier.try_wait.parity.shared::cta.b64 %p4, [%r20], %r31;\n"
+             "@!%p4 bra AGAIN;\nadd.s32 %r30, %r30, 1;\n"
+             "setp.lt.u32 %p5, %r30, {};\n@%p5 bra LOOP;\nDONE:\nbar.sync 0;\n"
+             "@%p3 bra FREED;\n"
+             "tcgen05.dealloc.cta_group::1.sync.aligned.b32 %r23, 256;\nFREED:\nret;\n}}\n",
+             kRounds);
+}
+
 std::vector<Program> programs() {
   std::vector<Program> list;
   list.push_back({"softmax_mix", softmax_mix()});
@@ -185,6 +225,12 @@ std::vector<Program> programs() {
   product("mma_fast", 80, "fast");
   product("mma_exact_ampere", 80, "exact");
   product("mma_exact_hopper", 90, "exact");
+  for (const uint32_t n : {128u, 256u}) {
+    for (const char* numerics : {"fast", "exact"}) {
+      list.push_back({fmt::format("tcgen05_{}_n{}", numerics, n), "", 100, numerics,
+                      16.0 * 128 * n * 16 / kWarps, tensor_program(n)});
+    }
+  }
   const auto unit = [&](const char* name, const std::string& line, uint32_t arch = 80) {
     list.push_back({name, repeated(64, line), arch});
   };

@@ -10,8 +10,8 @@
 
 #include "emu/tcgen05_twin.h"
 
-namespace fa4::emu::isa {
-namespace {
+// Tests are compiled as one file: these names are its own.
+namespace fa4::emu::isa::tcgen05_numbers {
 
 using test::TwinNumber;
 using test::TwinType;
@@ -193,5 +193,4 @@ TEST_F(Tcgen05Numbers, DisabledLanesAndAbsentOnesStay) {
   }
 }
 
-}  // namespace
-}  // namespace fa4::emu::isa
+}  // namespace fa4::emu::isa::tcgen05_numbers

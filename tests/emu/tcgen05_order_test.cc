@@ -10,8 +10,8 @@
 
 #include "emu/tcgen05_programs.h"
 
-namespace fa4::emu::test {
-namespace {
+// Tests are compiled as one file: these names are its own.
+namespace fa4::emu::test::tcgen05_order {
 
 // A and B lie at 0 and 4096 of the tile: bf16, K-major, no swizzle, all 1: 128 x 16 and 8 x 16. D is columns 0 to 7.
 const std::string kSetUp = R"(
@@ -292,5 +292,4 @@ TEST(Tcgen05Forms, TheAssemblerAcceptsThem) {
   }
 }
 
-}  // namespace
-}  // namespace fa4::emu::test
+}  // namespace fa4::emu::test::tcgen05_order

@@ -10,8 +10,8 @@
 #include "emu/isa/tcgen05_gather.h"
 #include "emu/tcgen05_twin.h"
 
-namespace fa4::emu::isa {
-namespace {
+// Tests are compiled as one file: these names are its own.
+namespace fa4::emu::isa::tcgen05_shapes {
 
 using test::TwinMatrix;
 using test::TwinMma;
@@ -181,5 +181,4 @@ TEST(Tcgen05Layout, RowsLieInTheLanesOfTheManual) {
   }
 }
 
-}  // namespace
-}  // namespace fa4::emu::isa
+}  // namespace fa4::emu::isa::tcgen05_shapes

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "emu/isa/tcgen05_gather.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -49,25 +50,38 @@ uint32_t tcgen05_sign(TensorElement element) {
   return 0x80000000;
 }
 
-using Tcgen05Read = void (*)(const std::byte*, uint32_t, Tcgen05Codes&);
-
-Tcgen05Read tcgen05_read_of(TensorElement element) {
-  switch (element) {
-    case TensorElement::F16:
-    case TensorElement::BF16:
-      return tcgen05_spread<uint16_t>;
-    case TensorElement::E4M3:
-    case TensorElement::E5M2:
-      return tcgen05_spread<uint8_t>;
-    case TensorElement::E2M3:
-    case TensorElement::E3M2:
-      return tcgen05_unpack<6>;
-    case TensorElement::E2M1:
-      return tcgen05_unpack<4>;
-    case TensorElement::TF32:
-      break;
+template <class T>
+struct Tcgen05Whole {  // of elements that fill their places
+  static constexpr uint32_t kInUnit = 16 / sizeof(T);
+  static void read(const std::byte* unit, uint32_t sign, Tcgen05Codes& codes) {
+    tcgen05_spread<T>(unit, sign, codes);
   }
-  return tcgen05_spread<uint32_t>;
+};
+template <uint32_t kBits>
+struct Tcgen05Packed {
+  static constexpr uint32_t kInUnit = 16;
+  static void read(const std::byte* unit, uint32_t sign, Tcgen05Codes& codes) {
+    tcgen05_unpack<kBits>(unit, sign, codes);
+  }
+};
+
+template <class Unit, bool kMnMajor, class Put>
+void tcgen05_for_units(const MatrixLayout& layout, const Tcgen05Units& units, uint32_t sign,
+                       const std::byte* shared, Put put) {
+  Tcgen05Codes codes;
+  for (uint32_t i = 0; i < units.outer; ++i) {
+    for (uint32_t j = 0; j < units.inner; ++j) {
+      Unit::read(shared + layout.unit_at(i, j), sign, codes);
+      const uint32_t first = j * Unit::kInUnit;
+      for (uint32_t e = 0; e < Unit::kInUnit; ++e) {
+        if constexpr (kMnMajor) {
+          put(first + e, i, codes[e]);
+        } else {
+          put(i, first + e, codes[e]);
+        }
+      }
+    }
+  }
 }
 
 // Calls put(row, k, code) for each element.
@@ -75,23 +89,31 @@ template <class Put>
 void tcgen05_for_elements(const Tcgen05Shape& shape, TensorElement element, bool negate,
                           const MatrixLayout& layout, uint32_t rows, const std::byte* shared,
                           Put put) {
-  const Tcgen05Read read = tcgen05_read_of(element);
   const uint32_t sign = negate ? tcgen05_sign(element) : 0;
-  const uint32_t in_unit = 16 / shape.element_bytes();
   const Tcgen05Units units = tcgen05_units(shape, layout, rows);
-  Tcgen05Codes codes;
-  for (uint32_t i = 0; i < units.outer; ++i) {
-    for (uint32_t j = 0; j < units.inner; ++j) {
-      read(shared + layout.unit_at(i, j), sign, codes);
-      for (uint32_t e = 0; e < in_unit; ++e) {
-        if (layout.mn_major) {
-          put(j * in_unit + e, i, codes[e]);
-        } else {
-          put(i, j * in_unit + e, codes[e]);
-        }
-      }
+  const auto read = [&]<class Unit>(Unit) {
+    if (layout.mn_major) {
+      tcgen05_for_units<Unit, true>(layout, units, sign, shared, put);
+    } else {
+      tcgen05_for_units<Unit, false>(layout, units, sign, shared, put);
     }
+  };
+  switch (element) {
+    case TensorElement::F16:
+    case TensorElement::BF16:
+      return read(Tcgen05Whole<uint16_t>{});
+    case TensorElement::E4M3:
+    case TensorElement::E5M2:
+      return read(Tcgen05Whole<uint8_t>{});
+    case TensorElement::E2M3:
+    case TensorElement::E3M2:
+      return read(Tcgen05Packed<6>{});
+    case TensorElement::E2M1:
+      return read(Tcgen05Packed<4>{});
+    case TensorElement::TF32:
+      break;
   }
+  read(Tcgen05Whole<uint32_t>{});
 }
 
 }  // namespace
@@ -103,14 +125,19 @@ Tcgen05Units tcgen05_units(const Tcgen05Shape& shape, const MatrixLayout& layout
 
 void tcgen05_gather_a(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t base,
                       const std::byte* shared, Tcgen05A* a) {
-  const Tcgen05Layout lanes = shape.layout();
-  tcgen05_for_elements(shape, shape.a, shape.negate_a, layout, shape.rows(), shared,
-                       [&](uint32_t row, uint32_t k, uint32_t code) {
-                         uint32_t lane = row;
-                         if (lanes == Tcgen05Layout::F) lane = row / 16 * 32 + row % 16 + base;
-                         a->code[k][lane] = code;
-                         if (lanes == Tcgen05Layout::B) a->code[k][row + 64] = code;
-                       });
+  const auto gather = [&](auto lane_of) {
+    tcgen05_for_elements(
+        shape, shape.a, shape.negate_a, layout, shape.rows(), shared,
+        [&](uint32_t row, uint32_t k, uint32_t code) { a->code[k][lane_of(row)] = code; });
+  };
+  if (shape.layout() == Tcgen05Layout::F) {
+    return gather([base](uint32_t row) { return row / 16 * 32 + row % 16 + base; });
+  }
+  gather([](uint32_t row) { return row; });
+  if (shape.layout() != Tcgen05Layout::B) return;
+  for (uint32_t k = 0; k < shape.k(); ++k) {
+    std::copy_n(a->code[k].begin(), 64, a->code[k].begin() + 64);
+  }
 }
 
 void tcgen05_gather_b(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t first,

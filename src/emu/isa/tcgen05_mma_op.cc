@@ -70,6 +70,13 @@ void Tcgen05MmaOp::describe(uint64_t descriptor, const char* which, uint32_t row
 
 bool Tcgen05MmaOp::is_within(const MatrixLayout& layout, uint32_t rows) const {
   const uint64_t end = warp->cta->shared.size();
+  if (!layout.mn_major && layout.start >= kReservedShared) {
+    // The last unit's line bounds all of them; the swizzle stays within lines.
+    const uint64_t last = uint64_t{layout.start} + 7 * layout.span +
+                          (rows - 1) / 8 * layout.stride +
+                          (layout.span == 16 ? layout.leading : 16);
+    if ((last | 127) < end) return true;
+  }
   const Tcgen05Units units = tcgen05_units(shape_, layout, rows);
   for (uint32_t i = 0; i < units.outer; ++i) {
     for (uint32_t j = 0; j < units.inner; ++j) {
@@ -80,15 +87,24 @@ bool Tcgen05MmaOp::is_within(const MatrixLayout& layout, uint32_t rows) const {
   return true;
 }
 
-// Neighbouring units together.
+// Neighbouring units together. All lie within shared memory, and the CTAs are there: the shadow alone is asked, the door only
+// where it has something to say.
 void Tcgen05MmaOp::note_operand(const MatrixLayout& layout, uint32_t rows) {
   constexpr uint32_t kBytes = MatrixLayout::kUnitBytes;
   const Tcgen05Units units = tcgen05_units(shape_, layout, rows);
+  Shadow& shadow = warp->cta->cluster->shadow;
   for (uint32_t group = 0; group < shape_.group; ++group) {
-    const uint64_t rank = uint64_t{ctas_[group]->rank} << kRankShift;
+    const Cta& cta = *ctas_[group];
+    const uint32_t in_shadow = cta.shadow_offset(cta.shared.data());
+    const uint64_t rank = uint64_t{cta.rank} << kRankShift;
     uint32_t begin = 0, end = 0;
     const auto note = [&] {
-      if (end != begin) note_source(*this, rank | begin, lane_, end - begin, kBytes, true);
+      if (end == begin) return;
+      const Conflict conflict = shadow.copy_reads(id, site, in_shadow + begin, end - begin);
+      if (conflict.kind == Conflict::Kind::None || conflict.kind == Conflict::Kind::Unwritten) {
+        return;
+      }
+      note_source(*this, rank | begin, lane_, end - begin, kBytes, true);
     };
     for (uint32_t i = 0; i < units.outer; ++i) {
       for (uint32_t j = 0; j < units.inner; ++j) {
