@@ -3,6 +3,7 @@
 // issued (mma, cp, shift) is done.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "emu/isa/bulk_operands.h"
@@ -47,19 +48,24 @@ class Tcgen05Commit final : public AsyncOp {
         barrier_(barrier) {
     known_at_issue =
         issuer.cta->cluster->shadow.with_pipe(known_at_issue, pipe_.channel, position_);
+    number_ = pipe_.commits.empty() ? 1 : pipe_.commits.back() + 1;
+    pipe_.commits.push_back(number_);
   }
 
   const char* what() const override { return "tcgen05.commit"; }
   size_t num_steps() const override { return 0; }
   size_t num_reads() const override { return 0; }
   void step(size_t) override {}
-  bool enabled() const override { return first() == nullptr; }
+  bool enabled() const override { return first() == nullptr && pipe_.commits.front() == number_; }
   std::string why_disabled() const override {
     const TensorOp* const waits_for = first();
-    if (waits_for == nullptr) return "";
+    if (waits_for == nullptr) return enabled() ? "" : "an earlier commit has not signalled";
     return fmt::format("a {} that its thread issued before is not done", waits_for->what());
   }
-  void complete() override { arrive_by(*warp->cta->cluster, barrier_, 1, *this); }
+  void complete() override {
+    pipe_.commits.erase(std::ranges::find(pipe_.commits, number_));
+    arrive_by(*warp->cta->cluster, barrier_, 1, *this);
+  }
 
  private:
   // The first operation that is not done and that it tells of.
@@ -71,6 +77,7 @@ class Tcgen05Commit final : public AsyncOp {
 
   TensorPipe& pipe_;
   const uint32_t position_;
+  uint32_t number_ = 0;  // among those that have not signalled
   const uint32_t barrier_;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chapter 9.7.16.8: tcgen05.ld and tcgen05.st. A warp reaches a quarter of the lanes; the bits of an address that name it
-// may be 0, as the hardware takes the warp's own.
+// may be 0, as the hardware takes the warp's own (DeepGEMM).
 #include <fmt/format.h>
 
 #include <charconv>

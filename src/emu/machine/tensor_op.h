@@ -27,6 +27,9 @@ struct TensorPipe {
   uint32_t channel = 0;              // Shadow's
   uint32_t position = 0;             // operations that have entered, ever
   std::deque<TensorOp*> operations;  // unfinished, oldest first
+  // Numbers of the commits that have not signalled: they do in their order, as widely used kernels rely on, whose CTAs
+  // exit when they have seen the last one.
+  std::deque<uint32_t> commits;
 };
 
 // Of the thread that is a lane of a warp.

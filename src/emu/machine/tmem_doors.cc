@@ -29,7 +29,8 @@ std::string tmem_text(const Warp& warp, const char* what, uint32_t group, uint32
                      name.empty() ? "" : name + ", ", column, column + columns, first, end);
 }
 
-void report_tmem(Warp& warp, const Conflict& conflict, const std::string& here, bool reads) {
+void report_tmem(Warp& warp, const Conflict& conflict, const std::string& here, bool reads,
+                 Level unordered = Level::Error) {
   if (conflict.kind == Conflict::Kind::None) return;
   const auto other = [&] {
     return fmt::format("that of {} at {}", warp.cta->cluster->name_of(conflict.warp),
@@ -37,7 +38,7 @@ void report_tmem(Warp& warp, const Conflict& conflict, const std::string& here, 
   };
   const char* const verb = reads ? "reads" : "writes";
   const auto say = [&](const char* code, const std::string& text) {
-    report(warp, Level::Error, code, text);
+    report(warp, code[0] == 'r' ? unordered : Level::Error, code, text);
   };
   switch (conflict.kind) {
     case Conflict::Kind::Unwritten:
@@ -214,7 +215,9 @@ void note_tmem_freed(Warp& warp, uint32_t column, uint32_t num_columns) {
   for (uint32_t group = 0; group < kTmemGroups; ++group) {
     const Conflict conflict = shadow.forget(
         warp.agent, tmem_cell(cta.tmem.shadow_base(), group, column), num_columns * 16);
-    report_tmem(warp, conflict, tmem_text(warp, "", group, 0xffff, column, num_columns), false);
+    // What has ended is out of the way, though nothing may tell this thread so (a relaxed barrier).
+    report_tmem(warp, conflict, tmem_text(warp, "", group, 0xffff, column, num_columns), false,
+                Level::Warning);
   }
 }
 
