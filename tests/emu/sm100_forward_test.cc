@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// FlashAttention-4's forward for Blackwell on the machine, through the library: planner, tensor maps, launch, and the
+// accuracy rule. What the machine reports fails the run.
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <array>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "emu/gemm.h"
+#include "support/case.h"
+
+namespace fa4::test {
+namespace {
+
+// Of one test: the machine reads them at every launch.
+class ForwardSchedule {
+ public:
+  ForwardSchedule(const char* policy, int seed) {
+    ::setenv("FA4_EMU_POLICY", policy, 1);
+    ::setenv("FA4_EMU_SEED", std::to_string(seed).c_str(), 1);
+  }
+  ~ForwardSchedule() {
+    ::unsetenv("FA4_EMU_POLICY");
+    ::unsetenv("FA4_EMU_SEED");
+  }
+  ForwardSchedule(const ForwardSchedule&) = delete;
+  ForwardSchedule& operator=(const ForwardSchedule&) = delete;
+};
+
+constexpr std::array kForwardPolicies = {"eager", "lazy", "reverse", "torn", "random"};
+
+// 16 of a row's 128 exponentials are a polynomial.
+Case blackwell(Case c) {
+  if (c.dtype == Dtype::Float32) c.dtype = Dtype::BFloat16;
+  c.backward = false;
+  c.lse_tolerance = kLseToleranceDegree3;
+  return c;
+}
+
+std::vector<Case> blackwell_cases() {
+  std::vector<Case> cases = {
+      // Tiles: one row, one less and one more than a query tile, a CTA's rows and a block; several of each.
+      {.seq_q = 1, .seq_k = 1, .head_dim = 128},
+      {.seq_q = 127, .seq_k = 129, .head_dim = 128, .causal = true},
+      {.seq_q = 129, .seq_k = 127, .head_dim = 128},
+      {.heads = 2, .kv_heads = 2, .seq_q = 255, .seq_k = 385, .head_dim = 128},
+      {.heads = 2, .kv_heads = 2, .seq_q = 257, .seq_k = 511, .head_dim = 128, .causal = true},
+      {.heads = 2, .kv_heads = 1, .seq_q = 512, .seq_k = 512, .head_dim = 128, .causal = true},
+      {.batch = 2,
+       .heads = 2,
+       .kv_heads = 1,
+       .seq_q = 300,
+       .seq_k = 70,
+       .head_dim = 128,
+       .causal = true},
+      {.seq_q = 70, .seq_k = 700, .head_dim = 128, .causal = true},
+      // Head dims: each map of SMEM, and what is padded to it.
+      {.heads = 2, .seq_q = 200, .seq_k = 300, .head_dim = 64},
+      {.heads = 2, .seq_q = 200, .seq_k = 300, .head_dim = 96, .causal = true},
+      {.heads = 2, .seq_q = 300, .seq_k = 520, .head_dim = 192, .value_dim = 128},
+      {.heads = 2, .seq_q = 300, .seq_k = 520, .head_dim = 192, .value_dim = 128, .causal = true},
+      {.heads = 2, .seq_q = 140, .seq_k = 150, .head_dim = 8, .causal = true},
+      {.heads = 2, .seq_q = 140, .seq_k = 150, .head_dim = 72, .value_dim = 40},
+      {.heads = 2, .seq_q = 140, .seq_k = 150, .head_dim = 136, .value_dim = 120},
+      // Groups of heads, packed and not.
+      {.heads = 8, .kv_heads = 2, .seq_q = 65, .seq_k = 260, .head_dim = 128, .causal = true},
+      {.heads = 6, .kv_heads = 2, .seq_q = 65, .seq_k = 260, .head_dim = 128, .causal = true},
+      {.heads = 16, .kv_heads = 1, .seq_q = 1, .seq_k = 515, .head_dim = 64},
+      // Masks and scores.
+      {.heads = 2,
+       .seq_q = 300,
+       .seq_k = 600,
+       .head_dim = 128,
+       .window_left = 100,
+       .window_right = 50},
+      {.heads = 2, .seq_q = 300, .seq_k = 600, .head_dim = 64, .causal = true, .window_left = 127},
+      {.heads = 2, .seq_q = 300, .seq_k = 600, .head_dim = 64, .window_right = 3},
+      {.heads = 2, .seq_q = 140, .seq_k = 150, .head_dim = 64, .causal = true, .softcap = 3},
+      {.heads = 2, .seq_q = 140, .seq_k = 150, .head_dim = 64, .scale = -0.3},
+      {.heads = 4,
+       .kv_heads = 2,
+       .seq_q = 140,
+       .seq_k = 150,
+       .head_dim = 64,
+       .causal = true,
+       .sink = true},
+      {.heads = 2, .seq_q = 300, .seq_k = 70, .head_dim = 64, .causal = true, .sink = true},
+      // Lengths.
+      {.batch = 4,
+       .heads = 2,
+       .kv_heads = 1,
+       .seq_q = 300,
+       .seq_k = 300,
+       .head_dim = 128,
+       .causal = true,
+       .packed = true},
+      {.batch = 5,
+       .heads = 3,
+       .kv_heads = 3,
+       .seq_q = 140,
+       .seq_k = 270,
+       .head_dim = 64,
+       .packed = true},
+      {.batch = 4,
+       .heads = 2,
+       .kv_heads = 2,
+       .seq_q = 260,
+       .seq_k = 300,
+       .head_dim = 128,
+       .causal = true,
+       .query_lengths = true,
+       .key_lengths = true},
+      {.batch = 4,
+       .heads = 2,
+       .kv_heads = 1,
+       .seq_q = 200,
+       .seq_k = 200,
+       .head_dim = 64,
+       .packed = true,
+       .query_lengths = true,
+       .key_lengths = true},
+      // Numbers that move the maximum, and that do not.
+      {.seq_q = 130, .seq_k = 700, .head_dim = 64, .input = Input::RisingMaxima},
+      {.seq_q = 130, .seq_k = 400, .head_dim = 64, .input = Input::HugeLogits},
+      {.seq_q = 130, .seq_k = 400, .head_dim = 64, .causal = true, .input = Input::OneHot},
+      {.seq_q = 130, .seq_k = 400, .head_dim = 64, .input = Input::EqualRows},
+      {.seq_q = 130, .seq_k = 400, .head_dim = 64, .input = Input::NegativeZero},
+      {.seq_q = 130, .seq_k = 400, .head_dim = 64, .input = Input::Denormals},
+      // Strides.
+      {.batch = 2,
+       .heads = 2,
+       .kv_heads = 2,
+       .seq_q = 140,
+       .seq_k = 150,
+       .head_dim = 64,
+       .layout = Layout::HeadsFirst},
+      {.batch = 2,
+       .heads = 2,
+       .kv_heads = 2,
+       .seq_q = 140,
+       .seq_k = 150,
+       .head_dim = 64,
+       .layout = Layout::Padded},
+      // The other type.
+      {.dtype = Dtype::Float16,
+       .heads = 2,
+       .kv_heads = 2,
+       .seq_q = 257,
+       .seq_k = 300,
+       .head_dim = 128,
+       .causal = true},
+      {.dtype = Dtype::Float16,
+       .seq_q = 130,
+       .seq_k = 700,
+       .head_dim = 64,
+       .input = Input::RisingMaxima},
+  };
+  uint64_t seed = 1;
+  for (Case& c : cases) {
+    c = blackwell(c);
+    c.seed = seed++;
+    if (c.kv_heads == 1 && c.heads == 2 && !c.packed && c.batch == 1)
+      c.kv_heads = c.seed % 2 ? 2 : 1;
+  }
+  return cases;
+}
+
+class Sm100Forward : public testing::TestWithParam<Case> {};
+
+// Each under one of the policies in turn.
+TEST_P(Sm100Forward, IsRight) {
+  FA4_NEEDS_GEMM_COMPILER();
+  const Case& c = GetParam();
+  const ForwardSchedule schedule(kForwardPolicies[c.seed % kForwardPolicies.size()],
+                                 static_cast<int>(c.seed));
+  EXPECT_TRUE(run_and_judge(c, "emulated:sm_100a", "sm100"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, Sm100Forward, testing::ValuesIn(blackwell_cases()), CaseName());
+
+// What no synchronisation orders does not show in the result.
+TEST(Sm100Forward, HasTheSameBitsUnderEverySchedule) {
+  FA4_NEEDS_GEMM_COMPILER();
+  const Case c = blackwell({.heads = 2,
+                            .kv_heads = 1,
+                            .seq_q = 257,
+                            .seq_k = 400,
+                            .head_dim = 128,
+                            .causal = true,
+                            .input = Input::RisingMaxima});
+  Inputs inputs = make_inputs(c);
+  const Outputs first = run(c, inputs, "emulated:sm_100a", "sm100");
+  ASSERT_EQ(first.failure, "");
+  for (const char* policy : kForwardPolicies) {
+    for (int seed = 1; seed <= (policy == std::string("random") ? 4 : 1); ++seed) {
+      const ForwardSchedule schedule(policy, seed);
+      const Outputs again = run(c, inputs, "emulated:sm_100a", "sm100");
+      EXPECT_EQ(again.failure, "") << policy << " " << seed;
+      EXPECT_TRUE(bit_equal(first.out, again.out) && bit_equal(first.lse, again.lse))
+          << policy << " " << seed;
+    }
+  }
+}
+
+TEST(Sm100Forward, RunsOnB300WithMaximaFromTheLoad) {
+  FA4_NEEDS_GEMM_COMPILER();
+  EXPECT_TRUE(run_and_judge(
+      blackwell(
+          {.heads = 2, .kv_heads = 1, .seq_q = 257, .seq_k = 400, .head_dim = 128, .causal = true}),
+      "emulated:sm_103a", "sm100"));
+}
+
+}  // namespace
+}  // namespace fa4::test
