@@ -17,7 +17,7 @@ namespace fa4::cli {
 struct Sample {
   std::string name;
   bool is_lse = false;
-  double lse_limit = 2e-5;  // of max(1, |lse|)
+  double lse_limit = 2e-5;                  // of max(1, |lse|)
   ElementType type = ElementType::Float32;  // of the tensor
   std::vector<double> candidate, reference, low;
   double allowance = 0;  // added to the limits: see allow_cancellation
