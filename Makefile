@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The short way: each target installs what is missing (scripts/bootstrap), builds and runs.
 # People who bring their own dependencies use the presets of CMakePresets.json.
-.PHONY: all command emu tests demo test soak bench gpu-tests test-aarch64 fuzz format lint clean
+.PHONY: all command emu tests demo first-light test soak bench gpu-tests test-aarch64 fuzz format lint clean
 MAKEFLAGS += --no-print-directory
 JOBS := $(shell nproc)
 # make NVRTC=0: without the compiler of GPU kernels
@@ -26,6 +26,9 @@ tests:
 
 demo: command ## attention on real input, then a large case
 	@scripts/demo
+
+first-light: emu ## FlashAttention-4's Blackwell kernel on the PTX machine: checked, and drawn into build/first-light.svg
+	@scripts/first-light
 
 test: tests ## every suite that this machine can run, at its daily size
 	@scripts/run-tests

@@ -32,13 +32,11 @@ struct EmulatedKernel {
     for (const plan::SharedLabel& label : shared) {
       shared_labels.push_back({label.name.c_str(), label.offset, label.bytes, label.count, 0});
     }
-    labels = {.struct_size = sizeof(labels),
-              .warps = warp_labels.data(),
-              .num_warps = warp_labels.size(),
-              .shared = shared_labels.data(),
-              .num_shared = shared_labels.size(),
-              .tensor = nullptr,
-              .num_tensor = 0};
+    labels.struct_size = sizeof(labels);
+    labels.warps = warp_labels.data();
+    labels.num_warps = warp_labels.size();
+    labels.shared = shared_labels.data();
+    labels.num_shared = shared_labels.size();
   }
   EmulatedKernel(const EmulatedKernel&) = delete;
   EmulatedKernel& operator=(const EmulatedKernel&) = delete;

@@ -7,10 +7,10 @@
 namespace fa4::plan {
 namespace {
 
-constexpr double kRows = 128, kKeys = 128;
+constexpr double kTileQueries = 128, kTileKeys = 128;
 constexpr double kElementBytes = 2, kScoreBytes = 4;
 
-double padded(int64_t dim) { return static_cast<double>((dim + 15) / 16 * 16); }
+double padded_to_step(int64_t dim) { return static_cast<double>((dim + 15) / 16 * 16); }
 
 }  // namespace
 
@@ -33,23 +33,24 @@ std::optional<Roofline> roofline(const Problem& problem, Pass pass, const Device
   const std::optional<UnitRates> rates = unit_rates(device.compute_capability);
   const bool halves = problem.q.dtype == Dtype::BFloat16 || problem.q.dtype == Dtype::Float16;
   if (!rates || !halves || pass != Pass::Forward) return std::nullopt;
-  const double d = padded(problem.head_dim), dv = padded(problem.value_dim);
+  const double d = padded_to_step(problem.head_dim), dv = padded_to_step(problem.value_dim);
 
-  const double flops = 2 * kRows * kKeys * (d + dv);
+  const double flops = 2 * kTileQueries * kTileKeys * (d + dv);
   // S = Q K^T reads both operands from shared memory; O += P V only V, since P is in tensor memory.
-  const double shared_bytes = (kRows * d + kKeys * d + kKeys * dv) * kElementBytes;
+  const double shared_bytes = (kTileQueries * d + kTileKeys * d + kTileKeys * dv) * kElementBytes;
   // The softmax loads S and stores P. That the accumulators of an MMA are there is part of its rate, and O is
   // rescaled too seldom to count.
-  const double tensor_mem_bytes = kRows * kKeys * (kScoreBytes + kElementBytes);
+  const double tensor_mem_bytes = kTileQueries * kTileKeys * (kScoreBytes + kElementBytes);
 
-  Roofline result{.query_rows = static_cast<int64_t>(kRows),
-                  .key_rows = static_cast<int64_t>(kKeys),
-                  .fma_share = fma_share,
-                  .cycles = {{"mma", flops / rates->mma_flops},
-                             {"exponential", kRows * kKeys * (1 - fma_share) / rates->exponentials},
-                             {"shared_memory", shared_bytes / rates->shared_bytes},
-                             {"tensor_memory", tensor_mem_bytes / rates->tensor_mem_bytes}},
-                  .bound = {}};
+  Roofline result{
+      .query_rows = static_cast<int64_t>(kTileQueries),
+      .key_rows = static_cast<int64_t>(kTileKeys),
+      .fma_share = fma_share,
+      .cycles = {{"mma", flops / rates->mma_flops},
+                 {"exponential", kTileQueries * kTileKeys * (1 - fma_share) / rates->exponentials},
+                 {"shared_memory", shared_bytes / rates->shared_bytes},
+                 {"tensor_memory", tensor_mem_bytes / rates->tensor_mem_bytes}},
+      .bound = {}};
   double most = 0;
   for (const auto& [unit, cycles] : result.cycles) most = std::max(most, cycles);
   for (const auto& [unit, cycles] : result.cycles) {

@@ -17,10 +17,10 @@ namespace fa4::cli {
 struct Sample {
   std::string name;
   bool is_lse = false;
-  double lse_limit = 2e-5;  // of max(1, |lse|)
   ElementType type = ElementType::Float32;  // of the tensor
   std::vector<double> candidate, reference, low;
-  double allowance = 0;  // added to the limits: see allow_cancellation
+  double allowance = 0;     // added to the limits: see allow_cancellation
+  double lse_limit = 2e-5;  // of max(1, |lse|)
 };
 
 // Samples of all results of `candidate`; called again, it appends the values of a further slice.
