@@ -202,17 +202,5 @@ inline void special_lanes(In in, Out out) {
   }
 }
 
-// The active lanes of a register take what all have been given.
-inline void put_active(const Warp& warp, Row* to, const Row& values) {
-  if (warp.active == kAllLanes) {
-    *to = values;
-    return;
-  }
-  for (int lane = 0; lane < kLanes; ++lane) {
-    const uint32_t takes = 0 - (warp.active >> lane & 1);
-    to->lane[lane] = (to->lane[lane] & ~takes) | (values.lane[lane] & takes);
-  }
-}
-
 }  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa
