@@ -66,19 +66,17 @@ struct TensorNumbers {
 
 #if defined(__x86_64__)
 #if defined(__clang__)
-#pragma clang attribute push([[gnu::target("avx2,fma")]], apply_to = function)
+#pragma clang attribute push([[gnu::target("avx2")]], apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx2,fma")
+#pragma GCC target("avx2")
 #endif
 #define FA4_EMU_TARGET avx2
-#define FA4_EMU_TARGET_FMA
 #include "emu/isa/tensor_parts.h"
 #include "emu/isa/tensor_simd.h"
 #include "emu/isa/warpgroup_load.h"
 #include "emu/isa/warpgroup_simd.h"
 #undef FA4_EMU_TARGET
-#undef FA4_EMU_TARGET_FMA
 #if defined(__clang__)
 #pragma clang attribute pop
 #else
@@ -88,18 +86,10 @@ struct TensorNumbers {
 
 namespace fa4::emu::isa {
 
-#if defined(__x86_64__)
-namespace {
-bool tensor_has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-}  // namespace
-#endif
-
 std::vector<TensorFn> tensor_functions(const TensorKind& kind) {
   std::vector<TensorFn> functions;
 #if defined(__x86_64__)
-  if (tensor_has_avx2()) functions.push_back(avx2::tensor_function(kind));
+  if (__builtin_cpu_supports("avx2")) functions.push_back(avx2::tensor_function(kind));
 #endif
   functions.push_back(baseline::tensor_function(kind));
   return functions;
@@ -108,7 +98,7 @@ std::vector<TensorFn> tensor_functions(const TensorKind& kind) {
 std::vector<WarpgroupFn> warpgroup_functions(const WarpgroupKind& kind) {
   std::vector<WarpgroupFn> functions;
 #if defined(__x86_64__)
-  if (tensor_has_avx2()) functions.push_back(avx2::warpgroup_function(kind));
+  if (__builtin_cpu_supports("avx2")) functions.push_back(avx2::warpgroup_function(kind));
 #endif
   functions.push_back(baseline::warpgroup_function(kind));
   return functions;

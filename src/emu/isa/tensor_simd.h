@@ -64,30 +64,26 @@ FA4_EMU_INLINE bool tensor_serves(const TensorRange& range) {
   return !tensor_any((range.most > 127 + kTensorFactor) | (range.least < 127 - kTensorFactor));
 }
 
-// A row of C as f32.
-template <bool kHalf>
-FA4_EMU_INLINE void tensor_load_row(const TensorOperands& operands, size_t row, Float8& numbers) {
-  const size_t lane = 4 * (row % 8);
-  Int4 low, high;
-  if constexpr (kHalf) {
-    std::memcpy(&low, &operands.c[row / 8]->lane[lane], sizeof low);
-    high = low >> 16;
-  } else {
-    std::memcpy(&low, &operands.c[2 * (row / 8)]->lane[lane], sizeof low);
-    std::memcpy(&high, &operands.c[2 * (row / 8) + 1]->lane[lane], sizeof high);
-  }
-  const Int8 vector = FA4_EMU_JOIN(low, high);
-  if constexpr (kHalf) {
-    tensor_floats<TensorElement::F16, false>(vector, numbers);
-    tensor_restore_specials(numbers);
-  } else {
-    numbers = reinterpret_cast<Float8>(vector);
-  }
-}
-
 template <bool kHalf>
 FA4_EMU_INLINE void tensor_load_c(const TensorOperands& operands, TensorNumbers& numbers) {
-  for (size_t row = 0; row < 16; ++row) tensor_load_row<kHalf>(operands, row, numbers.sum[row]);
+  for (size_t row = 0; row < 16; ++row) {
+    const size_t lane = 4 * (row % 8);
+    Int4 low, high;
+    if constexpr (kHalf) {
+      std::memcpy(&low, &operands.c[row / 8]->lane[lane], sizeof low);
+      high = low >> 16;
+    } else {
+      std::memcpy(&low, &operands.c[2 * (row / 8)]->lane[lane], sizeof low);
+      std::memcpy(&high, &operands.c[2 * (row / 8) + 1]->lane[lane], sizeof high);
+    }
+    const Int8 vector = FA4_EMU_JOIN(low, high);
+    if constexpr (kHalf) {
+      tensor_floats<TensorElement::F16, false>(vector, numbers.sum[row]);
+      tensor_restore_specials(numbers.sum[row]);
+    } else {
+      numbers.sum[row] = reinterpret_cast<Float8>(vector);
+    }
+  }
 }
 
 // The largest exponent of each output's terms, of eight of k from `eight` * 8 on.
@@ -161,31 +157,27 @@ FA4_EMU_INLINE void tensor_add(TensorNumbers& numbers, size_t first, size_t end,
   }
 }
 
-// A row of D. Where kHalf, the numbers are those of f16.
-template <bool kHalf>
-FA4_EMU_INLINE void tensor_store_row(const Float8& numbers, size_t row,
-                                     const TensorOperands& operands) {
-  const size_t lane = 4 * (row % 8);
-  if constexpr (kHalf) {
-    Int8 half;
-    tensor_half_bits(numbers, half);
-    const Int4 low = FA4_EMU_LOW(half);
-    const Int4 high = FA4_EMU_HIGH(half);
-    const Int4 words = low | high << 16;
-    std::memcpy(&operands.d[row / 8]->lane[lane], &words, sizeof words);
-  } else {
-    const Int8 canonical = Int8{} + static_cast<int32_t>(kTensorNan32);
-    const Int8 result = numbers != numbers ? canonical : reinterpret_cast<Int8>(numbers);
-    const Int4 low = FA4_EMU_LOW(result);
-    const Int4 high = FA4_EMU_HIGH(result);
-    std::memcpy(&operands.d[2 * (row / 8)]->lane[lane], &low, sizeof low);
-    std::memcpy(&operands.d[2 * (row / 8) + 1]->lane[lane], &high, sizeof high);
-  }
-}
-
 template <bool kHalf>
 FA4_EMU_INLINE void tensor_store(const TensorNumbers& numbers, const TensorOperands& operands) {
-  for (size_t row = 0; row < 16; ++row) tensor_store_row<kHalf>(numbers.sum[row], row, operands);
+  for (size_t row = 0; row < 16; ++row) {
+    const size_t lane = 4 * (row % 8);
+    const Int8 bits = reinterpret_cast<Int8>(numbers.sum[row]);
+    if constexpr (kHalf) {
+      Int8 half;
+      tensor_half_bits(numbers.sum[row], half);
+      const Int4 low = FA4_EMU_LOW(half);
+      const Int4 high = FA4_EMU_HIGH(half);
+      const Int4 words = low | high << 16;
+      std::memcpy(&operands.d[row / 8]->lane[lane], &words, sizeof words);
+    } else {
+      const Int8 nan = (bits & 0x7fffffff) > 0x7f800000;
+      const Int8 result = nan ? Int8{} + static_cast<int32_t>(kTensorNan32) : bits;
+      const Int4 low = FA4_EMU_LOW(result);
+      const Int4 high = FA4_EMU_HIGH(result);
+      std::memcpy(&operands.d[2 * (row / 8)]->lane[lane], &low, sizeof low);
+      std::memcpy(&operands.d[2 * (row / 8) + 1]->lane[lane], &high, sizeof high);
+    }
+  }
 }
 
 template <TensorElement kElement, bool kHalf>
@@ -211,47 +203,46 @@ void tensor_exact(const TensorKind& kind, const TensorOperands& operands) {
   }
 }
 
-// The nearest f16 of each.
-FA4_EMU_INLINE void tensor_round_eight(Float8& numbers) {
-  Float4 low, high;
-  tensor_round_half(__builtin_convertvector(FA4_EMU_LOW(numbers), Double4), low);
-  tensor_round_half(__builtin_convertvector(FA4_EMU_HIGH(numbers), Double4), high);
-  numbers = FA4_EMU_JOIN(low, high);
-}
-
-// In f32, k after k, eight rows at a time: as many sums as hide the latency of an addition. A and B are read before D
-// is written; C of the second eight rows is not of D's first.
-template <TensorElement kElement, bool kHalf, int kK>
+// In f32, k after k, eight rows at a time: as many sums as hide the latency of an addition.
+template <TensorElement kElement, bool kHalf>
 void tensor_fast(const TensorKind& kind, const TensorOperands& operands) {
   TensorNumbers numbers;
   TensorRange unused;
   tensor_load<kElement, false>(kind, operands, numbers, unused);
+  tensor_load_c<kHalf>(operands, numbers);
   for (size_t upper = 0; upper < 2; ++upper) {
     Float8 sums[8];
 #pragma GCC unroll 8
-    for (size_t i = 0; i < 8; ++i) tensor_load_row<kHalf>(operands, 8 * upper + i, sums[i]);
-    for (size_t eight = 0; eight < kK / 8; ++eight) {
+    for (size_t i = 0; i < 8; ++i) sums[i] = numbers.sum[8 * upper + i];
+    for (size_t eight = 0; eight < static_cast<size_t>(kind.k / 8); ++eight) {
       const size_t reg = upper + 2 * eight;
 #pragma GCC unroll 8
       for (size_t k = 0; k < 8; ++k) {
         const float* column = numbers.a[reg][k % 2].number + k / 2;
         const Float8 b = numbers.b[8 * eight + k];
 #pragma GCC unroll 8
-        for (size_t i = 0; i < 8; ++i) tensor_multiply_add(b, column[4 * i], sums[i]);
+        for (size_t i = 0; i < 8; ++i) sums[i] += b * column[4 * i];
       }
     }
 #pragma GCC unroll 8
     for (size_t i = 0; i < 8; ++i) {
-      if constexpr (kHalf) tensor_round_eight(sums[i]);
-      tensor_store_row<kHalf>(sums[i], 8 * upper + i, operands);
+      if constexpr (kHalf) {
+        Float4 low, high;
+        tensor_round_half(__builtin_convertvector(FA4_EMU_LOW(sums[i]), Double4), low);
+        tensor_round_half(__builtin_convertvector(FA4_EMU_HIGH(sums[i]), Double4), high);
+        numbers.sum[8 * upper + i] = FA4_EMU_JOIN(low, high);
+      } else {
+        numbers.sum[8 * upper + i] = sums[i];
+      }
     }
   }
+  tensor_store<kHalf>(numbers, operands);
 }
 
 template <TensorElement kElement, bool kHalf>
 TensorFn tensor_pick(const TensorKind& kind) {
-  if (kind.model != TensorModel::Fast) return tensor_exact<kElement, kHalf>;
-  return kind.k == 16 ? tensor_fast<kElement, kHalf, 16> : tensor_fast<kElement, kHalf, 8>;
+  return kind.model == TensorModel::Fast ? tensor_fast<kElement, kHalf>
+                                         : tensor_exact<kElement, kHalf>;
 }
 
 TensorFn tensor_function(const TensorKind& kind) {

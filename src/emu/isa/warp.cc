@@ -25,8 +25,8 @@ uint32_t pack_members(uint16_t mask_row, uint16_t predicate) {
 enum class Shuffle : uint8_t { Up, Down, Butterfly, Index };
 
 struct ShuffleSource {
-  int named;
-  bool inside;  // of the segment; else a lane takes its own
+  int lane;
+  bool inside;  // of the segment
 };
 
 // c holds the segment's mask in bits 8 to 12, and the last lane (of up: the first) in bits 0 to 4.
@@ -41,31 +41,7 @@ ShuffleSource shuffle_source(int lane, uint32_t b, uint32_t c) {
   if constexpr (S == Shuffle::Butterfly) source = lane ^ by;
   if constexpr (S == Shuffle::Index) source = (lane & segment) | (by & ~segment);
   const bool inside = S == Shuffle::Up ? source >= limit : source <= limit;
-  return {source, inside};
-}
-
-// from.lane[source[lane]] of all lanes.
-Row shuffled(const Row& from, const int32_t (&source)[kLanes]) {
-  Row result;
-#if defined(__AVX2__)
-  // In each of the four vectors of `from`, then the one that bits 3 and 4 of the source name.
-  const auto part = [&](int eight, __m256i at) {
-    return _mm256_castsi256_ps(_mm256_permutevar8x32_epi32(
-        _mm256_load_si256(reinterpret_cast<const __m256i*>(from.lane + 8 * eight)), at));
-  };
-  for (int lane = 0; lane < kLanes; lane += 8) {
-    const __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(source + lane));
-    const __m256 bit3 = _mm256_castsi256_ps(_mm256_slli_epi32(at, 28));
-    const __m256 bit4 = _mm256_castsi256_ps(_mm256_slli_epi32(at, 27));
-    const __m256 lower = _mm256_blendv_ps(part(0, at), part(1, at), bit3);
-    const __m256 upper = _mm256_blendv_ps(part(2, at), part(3, at), bit3);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(result.lane + lane),
-                       _mm256_castps_si256(_mm256_blendv_ps(lower, upper, bit4)));
-  }
-#else
-  for (int lane = 0; lane < kLanes; ++lane) result.lane[lane] = from.lane[source[lane]];
-#endif
-  return result;
+  return {inside ? source : lane, inside};
 }
 
 // All lanes together, which is what most shuffles are.
@@ -74,12 +50,15 @@ Outcome warp_shuffle_all(Warp& warp, const Instr& i) {
   const Row& by = warp.rows[i.b];
   const Row& limits = warp.rows[i.c];
   int32_t source[kLanes], inside[kLanes];
-  for (int32_t lane = 0; lane < kLanes; ++lane) {
+  for (int lane = 0; lane < kLanes; ++lane) {
     const ShuffleSource from = shuffle_source<S>(lane, by.lane[lane], limits.lane[lane]);
-    inside[lane] = from.inside ? -1 : 0;
-    source[lane] = lane ^ ((lane ^ from.named) & inside[lane]);
+    source[lane] = from.lane;
+    inside[lane] = from.inside ? 1 : 0;
   }
-  warp.rows[i.dst] = shuffled(warp.rows[i.a], source);
+  const Row& from = warp.rows[i.a];
+  Row result;
+  for (int lane = 0; lane < kLanes; ++lane) result.lane[lane] = from.lane[source[lane]];
+  warp.rows[i.dst] = result;
   warp.predicates[second_result(i)] = lanes_where([&](int lane) { return inside[lane] != 0; });
   warp.splits[warp.split].wait = {};
   return Outcome::Next;
@@ -93,9 +72,8 @@ Outcome warp_shuffle(Warp& warp, const Instr& i) {
     LaneMask inside = 0, absent = 0;
     for_each_lane(group, [&](int lane) {
       const ShuffleSource source = shuffle_source<S>(lane, by.lane[lane], limits.lane[lane]);
-      const int named = source.inside ? source.named : lane;
-      uint32_t value = from.lane[named];
-      if (!has_lane(group, named)) {
+      uint32_t value = from.lane[source.lane];
+      if (!has_lane(group, source.lane)) {
         absent |= LaneMask{1} << lane;
         value = 0xffffffff;
       }
