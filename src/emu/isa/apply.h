@@ -53,7 +53,8 @@ template <class R, class A, R (*F)(A)>
 struct Apply<F> {
   static Outcome exec(Warp& warp, const Instr& i) {
     const uint16_t d = i.dst, a = i.a;
-    for_active(warp, [&](int lane) { write<R>(warp, d, lane, F(read<A>(warp, a, lane))); });
+    for_active_values<(sizeof(R) + 3) / 4>(
+        warp, d, [&](int lane) { write<R>(warp, d, lane, F(read<A>(warp, a, lane))); });
     return Outcome::Next;
   }
 };
@@ -62,7 +63,7 @@ template <class R, class A, class B, R (*F)(A, B)>
 struct Apply<F> {
   static Outcome exec(Warp& warp, const Instr& i) {
     const uint16_t d = i.dst, a = i.a, b = i.b;
-    for_active(warp, [&](int lane) {
+    for_active_values<(sizeof(R) + 3) / 4>(warp, d, [&](int lane) {
       write<R>(warp, d, lane, F(read<A>(warp, a, lane), read<B>(warp, b, lane)));
     });
     return Outcome::Next;
@@ -73,7 +74,7 @@ template <class R, class A, class B, class C, R (*F)(A, B, C)>
 struct Apply<F> {
   static Outcome exec(Warp& warp, const Instr& i) {
     const uint16_t d = i.dst, a = i.a, b = i.b, c = i.c;
-    for_active(warp, [&](int lane) {
+    for_active_values<(sizeof(R) + 3) / 4>(warp, d, [&](int lane) {
       write<R>(warp, d, lane,
                F(read<A>(warp, a, lane), read<B>(warp, b, lane), read<C>(warp, c, lane)));
     });
@@ -86,7 +87,7 @@ template <class R, class A, class B, class C, class E, R (*F)(A, B, C, E)>
 struct Apply<F> {
   static Outcome exec(Warp& warp, const Instr& i) {
     const uint16_t d = i.dst, a = i.a, b = i.b, c = i.c, e = static_cast<uint16_t>(i.extra);
-    for_active(warp, [&](int lane) {
+    for_active_values<(sizeof(R) + 3) / 4>(warp, d, [&](int lane) {
       write<R>(warp, d, lane,
                F(read<A>(warp, a, lane), read<B>(warp, b, lane), read<C>(warp, c, lane),
                  read<E>(warp, e, lane)));

@@ -42,6 +42,20 @@ uint32_t compare_combine(Decoder& decoder, const Words& words, const ptx::Instru
 
 template <Compare C, class T>
 LaneMask compare_all(const T* a, const T* b) {
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    LaneMask mask = 0;
+    for (int eight = 0; eight < kLanes / 8; ++eight) {
+      alignas(32) int32_t holding[8];
+      for (int lane = 0; lane < 8; ++lane) {
+        holding[lane] = holds<C>(a[8 * eight + lane], b[8 * eight + lane]) ? -1 : 0;
+      }
+      const __m256 signs = _mm256_load_ps(reinterpret_cast<const float*>(holding));
+      mask |= static_cast<LaneMask>(_mm256_movemask_ps(signs)) << (8 * eight);
+    }
+    return mask;
+  }
+#endif
   return lanes_where([&](int lane) { return holds<C>(a[lane], b[lane]); });
 }
 

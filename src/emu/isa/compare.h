@@ -67,6 +67,9 @@ auto comparable_of(T x) {
 }
 template <class T, bool kFtz>
 LaneMask compare_mask(const Warp& warp, const Instr& i) {
+  if constexpr (std::is_same_v<T, uint32_t>) {
+    return compare_lanes<T>(warp.rows[i.a].lane, warp.rows[i.b].lane, compare_of(i));
+  }
   return compare_operands<decltype(comparable(T{}))>(
       i, [&](uint16_t row, int lane) { return comparable_of<kFtz>(read<T>(warp, row, lane)); });
 }

@@ -57,8 +57,8 @@ Outcome exec_convert_integer(Warp& warp, const Instr& i) {
 template <class D, class S, D (*F)(S, ConvertOptions)>
 Outcome exec_convert(Warp& warp, const Instr& i) {
   const ConvertOptions options = ConvertOptions::unpack(i.extra);
-  for_active(warp,
-             [&](int lane) { write<D>(warp, i.dst, lane, F(read<S>(warp, i.a, lane), options)); });
+  const uint16_t d = i.dst, a = i.a;
+  for_active(warp, [&](int lane) { write<D>(warp, d, lane, F(read<S>(warp, a, lane), options)); });
   if constexpr (std::is_integral_v<D>) convert_extend<D>(warp, i);
   return Outcome::Next;
 }
@@ -116,8 +116,16 @@ Instr decode_convert_float_to_integer(Decoder& d, const Words& words,
                                       const ptx::Instruction& text) {
   const ExecFn exec = convert_with_integer(words.type(0), [&words](auto to) {
     using D = decltype(to);
-    return convert_with_float(words.type(1), [](auto from) -> ExecFn {
+    return convert_with_float(words.type(1), [&words](auto from) -> ExecFn {
       using S = decltype(from);
+      if constexpr (std::is_same_v<S, float> && sizeof(D) == 4) {
+        if (!words.has("ftz")) {
+          return with_rounding(words, [](auto rounding) -> ExecFn {
+            constexpr Rounding R = decltype(rounding)::value;
+            return exec_convert_integer<D, S, convert_plain_to_integer<D, S, R>>;
+          });
+        }
+      }
       return exec_convert<D, S, convert_float_to_integer<D, S>>;
     });
   });
@@ -127,12 +135,26 @@ Instr decode_convert_integer_to_float(Decoder& d, const Words& words,
                                       const ptx::Instruction& text) {
   const ExecFn exec = convert_with_float(words.type(0), [&words](auto to) {
     using D = decltype(to);
-    return convert_with_integer(words.type(1), [](auto from) -> ExecFn {
+    return convert_with_integer(words.type(1), [&words](auto from) -> ExecFn {
       using S = decltype(from);
+      if constexpr (!kIsNarrow<D>) {
+        if (!words.has("sat") && words.rounding() == Rounding::NearestEven) {
+          return exec_of<convert_plain_from_integer<D, S>>;
+        }
+      }
       return exec_convert<D, S, convert_integer_to_float<D, S>>;
     });
   });
   return convert_unary(d, words, text, exec);
+}
+// The most frequent ones without options, or `other`.
+ExecFn convert_plain_exec(const Words& words, ExecFn other) {
+  const Type to = words.type(0), from = words.type(1);
+  if (to == Type::F64 && from == Type::F32) return exec_of<convert_plain_float<double, float>>;
+  if (to == Type::F32 && from == Type::F64) return exec_of<convert_plain_float<float, double>>;
+  if (to == Type::F16 && from == Type::F32) return exec_of<narrow<Half>>;
+  if (to == Type::BF16 && from == Type::F32) return exec_of<narrow<Brain>>;
+  return other;
 }
 Instr decode_convert_float(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const ExecFn exec = convert_with_float(words.type(0), [&words](auto to) {
@@ -150,6 +172,9 @@ Instr decode_convert_float(Decoder& d, const Words& words, const ptx::Instructio
   if (plain && words.type(0) == Type::F32 && words.type(1) == Type::BF16) {
     return convert_unary(d, words, text, exec_of<static_cast<float (*)(Brain)>(widen)>);
   }
+  if (options.pack() == ConvertOptions{}.pack()) {
+    return convert_unary(d, words, text, convert_plain_exec(words, exec));
+  }
   return convert_unary(d, words, text, exec);
 }
 Instr decode_convert_whole(Decoder& d, const Words& words, const ptx::Instruction& text) {
@@ -157,6 +182,12 @@ Instr decode_convert_whole(Decoder& d, const Words& words, const ptx::Instructio
     using T = decltype(type);
     return exec_convert<T, T, convert_to_whole<T>>;
   });
+  if (words.type(0) == Type::F32 && words.type(1) == Type::F32 && !words.has("ftz") &&
+      !words.has("sat")) {
+    return convert_unary(d, words, text, with_rounding(words, [](auto rounding) -> ExecFn {
+                           return exec_of<convert_plain_to_whole<decltype(rounding)::value>>;
+                         }));
+  }
   return convert_unary(d, words, text, exec);
 }
 Instr decode_convert_tf32(Decoder& d, const Words& words, const ptx::Instruction& text) {

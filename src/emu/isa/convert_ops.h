@@ -149,6 +149,25 @@ S convert_to_whole(S x, ConvertOptions options) {
   return options.sat ? saturate_number(result) : result;
 }
 
+// ---- without options: what the loops over lanes are made of, mostly ---------------------------------------------------
+
+template <class D, class S, Rounding R>
+D convert_plain_to_integer(S x) {
+  return whole_to_integer<D>(round_to_integral(x, R));
+}
+template <class D, class S>
+D convert_plain_from_integer(S x) {
+  return static_cast<D>(x);
+}
+template <class D, class S>
+D convert_plain_float(S x) {
+  return x == x ? static_cast<D>(x) : convert_nan<D>(x);
+}
+template <Rounding R>
+float convert_plain_to_whole(float x) {
+  return canonical(round_to_integral(x, R));
+}
+
 // ---- cvt.pack: 32-bit numbers, clamped, side by side ------------------------------------------------------------------
 
 template <class D>

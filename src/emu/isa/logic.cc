@@ -171,7 +171,7 @@ Outcome exec_selp(Warp& warp, const Instr& i) {
   const Row& a = warp.rows[i.a];
   const Row& b = warp.rows[i.b];
   Row& d = warp.rows[i.dst];
-  for_active(warp, [&](int lane) {
+  for_active_values<1>(warp, i.dst, [&](int lane) {
     d.lane[lane] = (mask >> lane & 1) != 0 ? a.lane[lane] : b.lane[lane];
   });
   return Outcome::Next;

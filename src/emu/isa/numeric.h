@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "emu/isa/cpu.h"
 #include "emu/isa/formats.h"
@@ -209,12 +210,10 @@ template <bool kMax, bool kNan>
 inline float extreme(float a, float b) {
   const auto a_bits = std::bit_cast<uint32_t>(a), b_bits = std::bit_cast<uint32_t>(b);
   const float equal = std::bit_cast<float>(kMax ? a_bits & b_bits : a_bits | b_bits);
-  float result = (kMax ? a > b : a < b) ? a : b;
+  float result = (kMax ? a > b : a < b) ? a : b;  // b if a is NaN
   result = a == b ? equal : result;
-  result = b != b ? a : result;
-  result = a != a ? b : result;
+  if constexpr (!kNan) result = b != b ? a : result;
   if constexpr (kNan) result = a != a ? a : result;
-  if constexpr (kNan) result = b != b ? b : result;
   return canonical(result);
 }
 template <>
@@ -255,22 +254,31 @@ inline T round_to_integral(T x, Rounding rounding) {
 
 // Clamped to the range of I. NaN: 0 if both types have at most 32 bits, else the top bit alone (9.7.9.21).
 template <class I, class T>
-inline I to_integer(T x, Rounding rounding) {
+inline I whole_to_integer(T whole) {
   using Limits = std::numeric_limits<I>;
-  if (x != x) {
-    return sizeof(T) < 8 && sizeof(I) < 8 ? I{0}
-                                          : static_cast<I>(uint64_t{1} << (8 * sizeof(I) - 1));
-  }
-  const T whole = round_to_integral(x, rounding);
   // 2^digits is a number of every floating-point type, where the maximum is none.
   constexpr T limit = T{2} * static_cast<T>(I{1} << (Limits::digits - 1));
-  if (whole >= limit) return Limits::max();
-  if (whole < (Limits::is_signed ? -limit : T{0})) return Limits::min();
-  return static_cast<I>(whole);
+  constexpr T least = Limits::is_signed ? -limit : T{0};
+  const I nan = sizeof(T) < 8 && sizeof(I) < 8
+                    ? I{0}
+                    : static_cast<I>(uint64_t{1} << (8 * sizeof(I) - 1));
+  // Without branches, so that a loop over lanes is vectorised.
+  const T inside = whole < limit ? (whole >= least ? whole : T{0}) : T{0};
+  I result = static_cast<I>(inside);
+  result = whole >= limit ? Limits::max() : result;
+  result = whole < least ? Limits::min() : result;
+  return whole == whole ? result : nan;
+}
+template <class I, class T>
+inline I to_integer(T x, Rounding rounding) {
+  return whole_to_integer<I>(round_to_integral(x, rounding));
 }
 
 template <class T, class I>
 inline T from_integer(I x, Rounding rounding) {
+  if constexpr (std::is_floating_point_v<T>) {
+    if (rounding == Rounding::NearestEven) return static_cast<T>(x);
+  }
   const bool negative = x < 0;
   const auto bits = static_cast<uint64_t>(x);
   return round_parts<T>(negative, negative ? uint64_t{0} - bits : bits, 0, rounding);

@@ -13,36 +13,69 @@
 namespace fa4::emu::isa {
 inline namespace FA4_EMU_CPU {
 
+// What the compiler puts around the unit: before(x) goes in, and what comes out goes to after(x, result).
+template <class U>
+struct Plain {
+  using Unit = U;
+  static float before(float x) { return x; }
+  static float after(float, float result) { return result; }
+};
+// .ftz is the unit's own flushing.
+template <class U>
+struct Flushed {
+  using Unit = U;
+  static float before(float x) { return flush(x); }
+  static float after(float, float result) { return canonical(flush(result)); }
+};
+
 // Without .ftz the compiler brings subnormal numbers into the unit's range and takes its result back.
 inline float scale_in(float x, bool small, float factor) { return small ? x * factor : x; }
 inline bool is_subnormal(float x) { return std::fabs(x) < 0x1p-126f; }
 
-inline float ex2_approx(float x) {
-  const bool small = x < -126.0f;
-  const float y = unit_ex2(scale_in(x, small, 0.5f));
-  return small ? y * y : y;
-}
+struct Ex2Approx {
+  using Unit = Ex2Unit;
+  static bool small(float x) { return x < -126.0f; }
+  static float before(float x) { return scale_in(x, small(x), 0.5f); }
+  static float after(float x, float y) { return canonical(small(x) ? y * y : y); }
+};
 
-inline float lg2_approx(float x) {
-  const bool small = is_subnormal(x);
-  return unit_lg2(scale_in(x, small, 0x1p24f)) - (small ? 24.0f : 0.0f);
-}
+struct Lg2Approx {
+  using Unit = Lg2Unit;
+  static float before(float x) { return scale_in(x, is_subnormal(x), 0x1p24f); }
+  static float after(float x, float y) { return canonical(y - (is_subnormal(x) ? 24.0f : 0.0f)); }
+};
 
-inline float rcp_approx(float x) {
-  const bool large = std::fabs(x) >= 0x1p126f && std::fabs(x) < kUnitInfinity;
-  const float factor = is_subnormal(x) ? 0x1p24f : large ? 0.25f : 1.0f;
-  return unit_rcp(x * factor) * factor;
-}
+struct RcpApprox {
+  using Unit = RcpUnit;
+  static float factor(float x) {
+    const float magnitude = std::fabs(x);
+    const float large = magnitude >= 0x1p126f ? 0.25f : 1.0f;
+    return magnitude < kUnitInfinity ? (is_subnormal(x) ? 0x1p24f : large) : 1.0f;
+  }
+  static float before(float x) { return x * factor(x); }
+  static float after(float x, float y) { return canonical(y * factor(x)); }
+};
 
-inline float sqrt_approx(float x) {
-  const bool small = is_subnormal(x);
-  return unit_sqrt(scale_in(x, small, 0x1p24f)) * (small ? 0x1p-12f : 1.0f);
-}
+struct SqrtApprox {
+  using Unit = SqrtUnit;
+  static float before(float x) { return scale_in(x, is_subnormal(x), 0x1p24f); }
+  static float after(float x, float y) { return canonical(y * (is_subnormal(x) ? 0x1p-12f : 1.0f)); }
+};
 
-inline float rsqrt_approx(float x) {
-  const bool small = is_subnormal(x);
-  return unit_rsqrt(scale_in(x, small, 0x1p24f)) * (small ? 0x1p12f : 1.0f);
-}
+struct RsqrtApprox {
+  using Unit = RsqrtUnit;
+  static float before(float x) { return scale_in(x, is_subnormal(x), 0x1p24f); }
+  static float after(float x, float y) { return canonical(y * (is_subnormal(x) ? 0x1p12f : 1.0f)); }
+};
+
+struct TanhApprox : Plain<TanhUnit> {
+  static float after(float, float result) { return canonical(result); }
+};
+
+template <uint32_t kQuarters>
+struct SineApprox : Plain<SineUnit<kQuarters>> {
+  static float after(float, float result) { return canonical(result); }
+};
 
 // Of flushed operands both are the same. A reciprocal that is subnormal is flushed: a divisor beyond 2^126 gives zero,
 // or NaN for an infinite dividend; div.full brings such divisors nearer.

@@ -34,18 +34,20 @@ constexpr Parabola kEx2Table[64] = {
 };
 
 // Refuses to compile if a number does not fit.
-constexpr Ex2Words ex2_words() {
-  Ex2Words words{};
-  for (int i = 0; i < 64; ++i) {
-    const Parabola& p = kEx2Table[i];
-    const auto curvature = static_cast<uint32_t>(p.curvature) - kEx2Curvature;
-    if (curvature > 511 || p.slope < 0 || p.slope >> 17 != 0) throw i;
-    words.upper[i] = static_cast<uint32_t>(p.constant >> 15 & 0x7fffff) << 9 | curvature;
-    words.lower[i] = static_cast<uint32_t>(p.slope) << 15 | static_cast<uint32_t>(p.constant & 0x7fff);
-  }
+constexpr Ex2Word ex2_word(const Parabola& p) {
+  const auto curvature = static_cast<uint32_t>(p.curvature) - kEx2Curvature;
+  const int32_t slope = p.slope - (1 << 15);
+  if (curvature > 511 || slope < -(1 << 14) || slope >= 1 << 14) throw p.slope;
+  return {static_cast<uint32_t>(p.constant >> 15 & 0x7fffff) << 9 | curvature,
+          static_cast<uint32_t>(slope) << 16 | static_cast<uint32_t>(p.constant & 0x7fff)};
+}
+constexpr std::array<Ex2Word, 64> ex2_words() {
+  std::array<Ex2Word, 64> words{};
+  for (size_t i = 0; i < 64; ++i) words[i] = ex2_word(kEx2Table[i]);
   return words;
 }
-constexpr Ex2Words kEx2Words = ex2_words();
+constexpr std::array<Ex2Word, 64> kEx2Words = ex2_words();
+
 
 // log2(1 + f): 64 segments, result in 2^-38.
 const Parabola kLg2Table[64] = {
