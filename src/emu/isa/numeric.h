@@ -259,9 +259,8 @@ inline I whole_to_integer(T whole) {
   // 2^digits is a number of every floating-point type, where the maximum is none.
   constexpr T limit = T{2} * static_cast<T>(I{1} << (Limits::digits - 1));
   constexpr T least = Limits::is_signed ? -limit : T{0};
-  const I nan = sizeof(T) < 8 && sizeof(I) < 8
-                    ? I{0}
-                    : static_cast<I>(uint64_t{1} << (8 * sizeof(I) - 1));
+  const I nan =
+      sizeof(T) < 8 && sizeof(I) < 8 ? I{0} : static_cast<I>(uint64_t{1} << (8 * sizeof(I) - 1));
   // Without branches, so that a loop over lanes is vectorised.
   const T inside = whole < limit ? (whole >= least ? whole : T{0}) : T{0};
   I result = static_cast<I>(inside);

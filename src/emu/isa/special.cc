@@ -24,10 +24,9 @@ Outcome exec_special(Warp& warp, const Instr& i) {
     return Outcome::Next;
   }
 #endif
-  special_lanes<Around>([&](int lane) { return std::bit_cast<float>(a.lane[lane]); },
-                        [&](int lane, float value) {
-                          result.lane[lane] = std::bit_cast<uint32_t>(value);
-                        });
+  special_lanes<Around>(
+      [&](int lane) { return std::bit_cast<float>(a.lane[lane]); },
+      [&](int lane, float value) { result.lane[lane] = std::bit_cast<uint32_t>(value); });
   put_active(warp, &warp.rows[i.dst], result);
   return Outcome::Next;
 }
@@ -105,24 +104,24 @@ Instr decode_special_half(Decoder& d, const Words& words, const ptx::Instruction
 }
 
 constexpr Form kSpecialForms[] = {
-    {"rcp.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<RcpApprox>, 0,
-     "9.7.3.13", "1 ulp"},
+    {"rcp.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<RcpApprox>, 0, "9.7.3.13",
+     "1 ulp"},
     {"rcp.approx.ftz.f64", Unit::Mufu, Fidelity::Approximate, decode_special_double<rcp_approx64>,
      0, "9.7.3.14", "the upper 32 bits, unstated"},
-    {"sqrt.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<SqrtApprox>,
-     0, "9.7.3.15", "2^-23 relative"},
-    {"rsqrt.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact,
-     decode_special<RsqrtApprox>, 0, "9.7.3.16", "2^-22.9 relative"},
+    {"sqrt.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<SqrtApprox>, 0,
+     "9.7.3.15", "2^-23 relative"},
+    {"rsqrt.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<RsqrtApprox>, 0,
+     "9.7.3.16", "2^-22.9 relative"},
     {"rsqrt.approx.ftz.f64", Unit::Mufu, Fidelity::Approximate,
      decode_special_double<rsqrt_approx64>, 0, "9.7.3.17", "the upper 32 bits, unstated"},
-    {"sin.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact,
-     decode_special<SineApprox<0>>, 0, "9.7.3.18", "2^-20.5 absolute in [-pi, pi]"},
-    {"cos.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact,
-     decode_special<SineApprox<1>>, 0, "9.7.3.19", "2^-20.5 absolute in [-pi, pi]"},
-    {"lg2.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<Lg2Approx>, 0,
-     "9.7.3.20", "2^-22 relative, absolute in (0.5, 2)"},
-    {"ex2.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<Ex2Approx>, 0,
-     "9.7.3.21", "2 ulp"},
+    {"sin.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<SineApprox<0>>, 0,
+     "9.7.3.18", "2^-20.5 absolute in [-pi, pi]"},
+    {"cos.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<SineApprox<1>>, 0,
+     "9.7.3.19", "2^-20.5 absolute in [-pi, pi]"},
+    {"lg2.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<Lg2Approx>, 0, "9.7.3.20",
+     "2^-22 relative, absolute in (0.5, 2)"},
+    {"ex2.approx{.ftz}.f32", Unit::Mufu, Fidelity::Exact, decode_special<Ex2Approx>, 0, "9.7.3.21",
+     "2 ulp"},
     {"tanh.approx.f32", Unit::Mufu, Fidelity::Approximate, decode_special<TanhApprox>, 75,
      "9.7.3.22", "2^-11 relative"},
     {"tanh.approx.{f16,f16x2}", Unit::Mufu, Fidelity::Approximate, decode_special_half<TanhUnit>,

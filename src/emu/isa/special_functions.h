@@ -59,7 +59,9 @@ struct RcpApprox {
 struct SqrtApprox {
   using Unit = SqrtUnit;
   static float before(float x) { return scale_in(x, is_subnormal(x), 0x1p24f); }
-  static float after(float x, float y) { return canonical(y * (is_subnormal(x) ? 0x1p-12f : 1.0f)); }
+  static float after(float x, float y) {
+    return canonical(y * (is_subnormal(x) ? 0x1p-12f : 1.0f));
+  }
 };
 
 struct RsqrtApprox {

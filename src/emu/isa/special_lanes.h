@@ -41,8 +41,7 @@ inline void squares_of_sixteen(__m256i first, __m256i second, __m256i* first_squ
   // The upper half of (low << 7) << bit is low >> (9 - bit).
   const __m256i shifted = _mm256_slli_epi16(low, 7);
   for (int bit = 1; bit <= 7; ++bit) {
-    const __m256i power =
-        _mm256_and_si256(high, _mm256_set1_epi16(static_cast<int16_t>(1 << bit)));
+    const __m256i power = _mm256_and_si256(high, _mm256_set1_epi16(static_cast<int16_t>(1 << bit)));
     sum = _mm256_add_epi16(sum, _mm256_mulhi_epu16(shifted, power));
   }
   *first_squares = _mm256_unpacklo_epi16(sum, _mm256_setzero_si256());
@@ -114,9 +113,8 @@ inline void four_sums(const int32_t* places, __m256i t, __m256i square, int64_t*
   const __m256i odd = _mm256_set_m128i(row_of(3), row_of(1));
   const __m256i constant = _mm256_unpacklo_epi64(even, odd);
   const __m256i slope = _mm256_unpackhi_epi64(even, odd);
-  const __m256i sum =
-      _mm256_add_epi64(_mm256_add_epi64(constant, _mm256_mul_epi32(slope, t)),
-                       _mm256_mul_epi32(_mm256_srli_epi64(slope, 32), square));
+  const __m256i sum = _mm256_add_epi64(_mm256_add_epi64(constant, _mm256_mul_epi32(slope, t)),
+                                       _mm256_mul_epi32(_mm256_srli_epi64(slope, 32), square));
   _mm256_store_si256(reinterpret_cast<__m256i*>(sums), sum);
 }
 
@@ -132,10 +130,9 @@ inline void special_sums(const SpecialPlaces& places, SpecialSums<Unit>* sums) {
       const int at = lane + 8 * i;
       four_sums<Unit>(places.lane + at, _mm256_cvtepu32_epi64(_mm256_castsi256_si128(t[i])),
                       _mm256_cvtepu32_epi64(_mm256_castsi256_si128(square[i])), sums->lane + at);
-      four_sums<Unit>(places.lane + at + 4,
-                      _mm256_cvtepu32_epi64(_mm256_extracti128_si256(t[i], 1)),
-                      _mm256_cvtepu32_epi64(_mm256_extracti128_si256(square[i], 1)),
-                      sums->lane + at + 4);
+      four_sums<Unit>(
+          places.lane + at + 4, _mm256_cvtepu32_epi64(_mm256_extracti128_si256(t[i], 1)),
+          _mm256_cvtepu32_epi64(_mm256_extracti128_si256(square[i], 1)), sums->lane + at + 4);
     }
   }
 }
@@ -147,8 +144,8 @@ inline __m256i ex2_place(__m256i x) {
   const __m256 bounded = _mm256_min_ps(_mm256_castsi256_ps(magnitude), _mm256_set1_ps(255.0f));
   const __m256i fixed = _mm256_cvttps_epi32(_mm256_mul_ps(bounded, _mm256_set1_ps(0x1p23f)));
   const __m256i minus = _mm256_srai_epi32(x, 31);
-  const __m256i whole = _mm256_cmpeq_epi32(
-      _mm256_and_si256(fixed, _mm256_set1_epi32(0x7fffff)), _mm256_setzero_si256());
+  const __m256i whole = _mm256_cmpeq_epi32(_mm256_and_si256(fixed, _mm256_set1_epi32(0x7fffff)),
+                                           _mm256_setzero_si256());
   return _mm256_sub_epi32(_mm256_xor_si256(fixed, minus), _mm256_and_si256(whole, minus));
 }
 inline __m256i ex2_finish(__m256i x, __m256i place, __m256i sum) {
