@@ -11,7 +11,7 @@ Words run100(const std::string& body, uint32_t threads = 128,
 }
 
 // The warp's columns of a register each.
-const std::string kStore = "tcgen05.st.sync.aligned.32x32b.x1.b32 [%r42], {%r1};\n";
+const std::string kStoreOneColumn = "tcgen05.st.sync.aligned.32x32b.x1.b32 [%r42], {%r1};\n";
 const std::string kLoad = "tcgen05.ld.sync.aligned.32x32b.x1.b32 {%r50}, [%r42];\n";
 const std::string kResult = "st.global.u32 [%rd2], %r50;\n";
 
@@ -19,7 +19,7 @@ TEST(Tmem, GivesBackWhatWasStored) {
   for_all_schedules(
       [](const MachineOptions& options) {
         const Words words = run100(
-            with_tmem(32, kStore + kWaitStores + kLoad + kWaitLoads + kResult), 128, options);
+            with_tmem(32, kStoreOneColumn + kWaitStores + kLoad + kWaitLoads + kResult), 128, options);
         EXPECT_CLEAN(words);
         for (uint32_t i = 0; i < 128; ++i) ASSERT_EQ(words.values[i], i);
       },
@@ -30,7 +30,7 @@ TEST(Tmem, AUseOfTheRegisterIsAWaitForIt) {
   for_all_schedules(
       [](const MachineOptions& options) {
         const Words words =
-            run100(with_tmem(32, kStore + kWaitStores + kLoad + kResult), 128, options);
+            run100(with_tmem(32, kStoreOneColumn + kWaitStores + kLoad + kResult), 128, options);
         EXPECT_CLEAN(words);
         for (uint32_t i = 0; i < 128; ++i) ASSERT_EQ(words.values[i], i);
       },
@@ -196,17 +196,17 @@ TEST(Tmem, AWarpReachesItsQuarterAlone) {
 TEST(Tmem, WhatIsInFlightIsReported) {
   for_all_schedules(
       [](const MachineOptions& options) {
-        EXPECT_TRUE(says(run100(with_tmem(32, kStore + kLoad + kWaitLoads), 128, options),
+        EXPECT_TRUE(says(run100(with_tmem(32, kStoreOneColumn + kLoad + kWaitLoads), 128, options),
                          "tmem.in_flight", {"it reads", "which an operation writes"}));
-        EXPECT_TRUE(says(run100(with_tmem(32, kStore + kStore), 128, options), "tmem.in_flight",
+        EXPECT_TRUE(says(run100(with_tmem(32, kStoreOneColumn + kStoreOneColumn), 128, options), "tmem.in_flight",
                          {"it writes", "which an operation writes"}));
-        EXPECT_TRUE(says(run100(with_tmem(32, kStore + kWaitStores + kLoad + kStore), 128, options),
+        EXPECT_TRUE(says(run100(with_tmem(32, kStoreOneColumn + kWaitStores + kLoad + kStoreOneColumn), 128, options),
                          "tmem.in_flight", {"it writes", "which an operation reads"}));
-        EXPECT_TRUE(says(run100(with_tmem(32, kStore + kWaitStores + kLoad), 128, options),
+        EXPECT_TRUE(says(run100(with_tmem(32, kStoreOneColumn + kWaitStores + kLoad), 128, options),
                          "tmem.in_flight", {"tcgen05.dealloc", "which an operation reads"}));
         // A use of the register is enough.
         EXPECT_CLEAN(
-            run100(with_tmem(32, kStore + kWaitStores + kLoad + kResult + kStore + kWaitStores),
+            run100(with_tmem(32, kStoreOneColumn + kWaitStores + kLoad + kResult + kStoreOneColumn + kWaitStores),
                    128, options));
       },
       100);
