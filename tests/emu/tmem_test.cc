@@ -18,8 +18,9 @@ const std::string kResult = "st.global.u32 [%rd2], %r50;\n";
 TEST(Tmem, GivesBackWhatWasStored) {
   for_all_schedules(
       [](const MachineOptions& options) {
-        const Words words = run100(
-            with_tmem(32, kStoreOneColumn + kWaitStores + kLoad + kWaitLoads + kResult), 128, options);
+        const Words words =
+            run100(with_tmem(32, kStoreOneColumn + kWaitStores + kLoad + kWaitLoads + kResult), 128,
+                   options);
         EXPECT_CLEAN(words);
         for (uint32_t i = 0; i < 128; ++i) ASSERT_EQ(words.values[i], i);
       },
@@ -198,16 +199,18 @@ TEST(Tmem, WhatIsInFlightIsReported) {
       [](const MachineOptions& options) {
         EXPECT_TRUE(says(run100(with_tmem(32, kStoreOneColumn + kLoad + kWaitLoads), 128, options),
                          "tmem.in_flight", {"it reads", "which an operation writes"}));
-        EXPECT_TRUE(says(run100(with_tmem(32, kStoreOneColumn + kStoreOneColumn), 128, options), "tmem.in_flight",
-                         {"it writes", "which an operation writes"}));
-        EXPECT_TRUE(says(run100(with_tmem(32, kStoreOneColumn + kWaitStores + kLoad + kStoreOneColumn), 128, options),
-                         "tmem.in_flight", {"it writes", "which an operation reads"}));
+        EXPECT_TRUE(says(run100(with_tmem(32, kStoreOneColumn + kStoreOneColumn), 128, options),
+                         "tmem.in_flight", {"it writes", "which an operation writes"}));
+        EXPECT_TRUE(
+            says(run100(with_tmem(32, kStoreOneColumn + kWaitStores + kLoad + kStoreOneColumn), 128,
+                        options),
+                 "tmem.in_flight", {"it writes", "which an operation reads"}));
         EXPECT_TRUE(says(run100(with_tmem(32, kStoreOneColumn + kWaitStores + kLoad), 128, options),
                          "tmem.in_flight", {"tcgen05.dealloc", "which an operation reads"}));
         // A use of the register is enough.
-        EXPECT_CLEAN(
-            run100(with_tmem(32, kStoreOneColumn + kWaitStores + kLoad + kResult + kStoreOneColumn + kWaitStores),
-                   128, options));
+        EXPECT_CLEAN(run100(with_tmem(32, kStoreOneColumn + kWaitStores + kLoad + kResult +
+                                              kStoreOneColumn + kWaitStores),
+                            128, options));
       },
       100);
 }
