@@ -182,7 +182,7 @@ std::string golden_difference(const nlohmann::json& row, const std::vector<uint3
   const size_t part = outputs.size() / hashes.size();
   for (size_t i = 0; i < hashes.size(); ++i) {
     const std::string hash = fmt::format("{:016x}", golden_hash(outputs.data() + i * part, part));
-    if (hash == hashes[i]) continue;
+    if (hash == hashes[i].get<std::string>()) continue;
     return fmt::format("outputs {} to {} are not those of the GPU", i * part, (i + 1) * part - 1);
   }
   return "";
