@@ -219,8 +219,8 @@ const Refusal kOptions[] = {
      "backend \"fast\" is unknown; it must be auto or one of gpu, cpu, reference, plain"},
     {"backend_gpu", [](Small& s) { s.problem.backend = "gpu"; }, kUnsupported,
      "gpu/sm80: the tensors are in host memory; backend \"gpu\" works on those of a CUDA device"},
-    {"backend_emulated", [](Small& s) { s.problem.backend = "emulated:sm_70"; }, kUnsupported,
-     "backend \"emulated:sm_70\" is not in this version"},
+    {"backend_emulated", [](Small& s) { s.problem.backend = "emulated:sm_70"; }, kInvalid,
+     "backend \"emulated:sm_70\" is unknown"},
     {"kernel_unknown", [](Small& s) { s.problem.kernel = "fast"; }, kInvalid,
      "kernel \"fast\" is unknown; it must be auto or one of "},
     {"kernel_of_another_backend",
@@ -317,7 +317,7 @@ TEST(Refusal, Float64NeedsTheReferenceByName) {
   Small small(kFloat64);
   const fa4_status status = fa4_supports(&small.problem, FA4_PASS_FORWARD);
   EXPECT_TRUE(
-      refused(status, FA4_ERROR_UNSUPPORTED, "no kernel serves this forward problem: gpu/sm80: "));
+      refused(status, FA4_ERROR_UNSUPPORTED, "no kernel serves this forward problem: gpu/sm100, gpu/sm80: "));
   EXPECT_TRUE(refused(
       status, FA4_ERROR_UNSUPPORTED,
       "reference/double: it serves this problem, but is a judge, chosen only by name (backend \"reference\")"));

@@ -7,7 +7,7 @@
 namespace fa4::cli {
 namespace {
 
-using Answer = nlohmann::json;
+using PlainJson = nlohmann::json;
 
 class Command : public CommandTest {};
 
@@ -91,9 +91,9 @@ TEST_F(Command, PlanNamesBackendAndDecliners) {
 TEST_F(Command, PlanWritesJson) {
   const Answer answer = fa4("plan --shape 1,4,2,64,64,32 --backend reference --json -");
   ASSERT_EQ(answer.exit, 0) << answer.err;
-  EXPECT_EQ(Answer::parse(answer.out)["backend"], "reference");
+  EXPECT_EQ(PlainJson::parse(answer.out)["backend"], "reference");
   ASSERT_EQ(fa4("plan --shape 1,4,2,64,64,32 --backend reference --json plan.json").exit, 0);
-  EXPECT_EQ(Answer::parse(read_text(path("plan.json"))), Answer::parse(answer.out));
+  EXPECT_EQ(PlainJson::parse(read_text(path("plan.json"))), PlainJson::parse(answer.out));
 }
 
 TEST_F(Command, PlanOfHugeShapesNeedsNoMemory) {
@@ -103,7 +103,7 @@ TEST_F(Command, PlanOfHugeShapesNeedsNoMemory) {
 TEST_F(Command, PlanIsMadeForADeviceThatIsNotHere) {
   const Answer answer = fa4("plan --shape 1,4,2,64,64,64 --dtype bf16 --device sm_120 --json -");
   ASSERT_EQ(answer.exit, 0) << answer.err;
-  const Answer plan = Answer::parse(answer.out);
+  const PlainJson plan = PlainJson::parse(answer.out);
   EXPECT_EQ(plan["backend"], "gpu");
   EXPECT_EQ(plan["device"], "sm_120");
   EXPECT_FALSE(plan["kernels"].empty());
@@ -156,7 +156,7 @@ TEST_F(Command, InfoListsBackends) {
   for (const char* word : {"version:", "threads:", "reference", "nvrtc:", "cache:", "sm80"}) {
     EXPECT_NE(answer.out.find(word), std::string::npos) << word;
   }
-  EXPECT_TRUE(Answer::parse(fa4("info --json").out).contains("backends"));
+  EXPECT_TRUE(PlainJson::parse(fa4("info --json").out).contains("backends"));
 }
 
 TEST_F(Command, BenchWritesNothingButJsonToStandardOutput) {
@@ -165,7 +165,7 @@ TEST_F(Command, BenchWritesNothingButJsonToStandardOutput) {
   ASSERT_EQ(answer.exit, 0) << answer.err;
   const std::vector<std::string> lines = lines_of(answer.out);
   ASSERT_EQ(lines.size(), 1u);
-  const Answer line = Answer::parse(lines[0]);
+  const PlainJson line = PlainJson::parse(lines[0]);
   EXPECT_EQ(line["case"], "fp32_d16/b1_h2_kv1_q32_k32");
   EXPECT_EQ(line["backend"], "reference");
   EXPECT_EQ(line["kernel"], "double");
@@ -189,9 +189,9 @@ TEST_F(Command, BenchReadsCaseLists) {
   ASSERT_EQ(answer.exit, 0) << answer.err;
   const std::vector<std::string> lines = lines_of(read_text(path("out.jsonl")));
   ASSERT_EQ(lines.size(), 2u);
-  EXPECT_EQ(Answer::parse(lines[0])["case"], "fp32_d8_causal/b1_h1_kv1_q16_k16");
-  EXPECT_EQ(Answer::parse(lines[1])["case"], "bf16_d8_dv4/b1_h1_kv1_q8_k8");
-  EXPECT_EQ(Answer::parse(lines[1])["pass"], "backward");
+  EXPECT_EQ(PlainJson::parse(lines[0])["case"], "fp32_d8_causal/b1_h1_kv1_q16_k16");
+  EXPECT_EQ(PlainJson::parse(lines[1])["case"], "bf16_d8_dv4/b1_h1_kv1_q8_k8");
+  EXPECT_EQ(PlainJson::parse(lines[1])["pass"], "backward");
 }
 
 TEST_F(Command, BenchNamesTheLineThatIsWrong) {

@@ -30,7 +30,7 @@ std::string tmem_text(const Warp& warp, const char* what, uint32_t group, uint32
 }
 
 void report_tmem(Warp& warp, const Conflict& conflict, const std::string& here, bool reads,
-                 Level unordered = Level::Error) {
+                 Level level = Level::Error) {
   if (conflict.kind == Conflict::Kind::None) return;
   const auto other = [&] {
     return fmt::format("that of {} at {}", warp.cta->cluster->name_of(conflict.warp),
@@ -38,7 +38,7 @@ void report_tmem(Warp& warp, const Conflict& conflict, const std::string& here, 
   };
   const char* const verb = reads ? "reads" : "writes";
   const auto say = [&](const char* code, const std::string& text) {
-    report(warp, code[0] == 'r' ? unordered : Level::Error, code, text);
+    report(warp, level, code, text);
   };
   switch (conflict.kind) {
     case Conflict::Kind::Unwritten:
@@ -212,12 +212,17 @@ void note_tmem_freed(Warp& warp, uint32_t column, uint32_t num_columns) {
   Cta& cta = *warp.cta;
   Shadow& shadow = cta.cluster->shadow;
   if (!shadow.enabled()) return;
+  const auto is_unfinished = [&](const Conflict& conflict) {
+    return std::ranges::any_of(cta.cluster->operations, [&](const std::unique_ptr<AsyncOp>& op) {
+      return op->warp->agent == conflict.warp && op->site == conflict.site;
+    });
+  };
   for (uint32_t group = 0; group < kTmemGroups; ++group) {
     const Conflict conflict = shadow.forget(
         warp.agent, tmem_cell(cta.tmem.shadow_base(), group, column), num_columns * 16);
     // What has ended is out of the way, though nothing may tell this thread so (a relaxed barrier).
     report_tmem(warp, conflict, tmem_text(warp, "", group, 0xffff, column, num_columns), false,
-                Level::Warning);
+                is_unfinished(conflict) ? Level::Error : Level::Warning);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "sm80/decode/storage.h"
 #include "sm80/forward/output.h"
+#include "tile/row_result.h"
 
 namespace fa4::sm80::decode {
 
@@ -53,7 +54,7 @@ FA4_DEVICE void merge_rows(const Sm80ForwardParams& p, typename Storage<config>:
     }
     const bool has_sink = !config.split && p.problem.sink.data;
     const float sink = has_sink ? sink_of<config.element>(p.problem.sink, at.head) : 0;
-    const forward::RowResult result = forward::finish_row(top, sum, has_sink, sink);
+    const RowResult result = finish_row(top, sum, has_sink, sink);
     if (lane == 0) {
       const float none = config.split ? -minus_infinity() : minus_infinity();
       forward::store_lse<kWarp>(p, queries, at, split, counts ? result.lse : none);
