@@ -316,8 +316,8 @@ TEST(Refusal, UnknownPass) {
 TEST(Refusal, Float64NeedsTheReferenceByName) {
   Small small(kFloat64);
   const fa4_status status = fa4_supports(&small.problem, FA4_PASS_FORWARD);
-  EXPECT_TRUE(
-      refused(status, FA4_ERROR_UNSUPPORTED, "no kernel serves this forward problem: gpu/sm100, gpu/sm80: "));
+  EXPECT_TRUE(refused(status, FA4_ERROR_UNSUPPORTED,
+                      "no kernel serves this forward problem: gpu/sm100, gpu/sm80: "));
   EXPECT_TRUE(refused(
       status, FA4_ERROR_UNSUPPORTED,
       "reference/double: it serves this problem, but is a judge, chosen only by name (backend \"reference\")"));
