@@ -18,26 +18,26 @@ FA4_EMU_INLINE void tensor_load_half(const Int8& words, Float8& floats, Int8& ex
   }
 }
 
-template <TensorElement kElement, bool kExponents>
-FA4_EMU_INLINE void tensor_load(const TensorKind& kind, const TensorOperands& operands,
-                                TensorNumbers& numbers, TensorRange& range) {
-  for (size_t reg = 0; reg < static_cast<size_t>(kind.num_a()); ++reg) {
+template <TensorElement kElement, bool kExponents, size_t kK>
+FA4_EMU_INLINE void tensor_load(const TensorOperands& operands, TensorNumbers& numbers,
+                                TensorRange& range) {
+#pragma GCC unroll 4
+  for (size_t reg = 0; reg < kK / 4; ++reg) {
     for (size_t eight = 0; eight < kLanes / 8; ++eight) {
       Int8 words;
-      std::memcpy(&words, &operands.a[reg]->lane[8 * eight], sizeof words);
+      tensor_words(&operands.a[reg]->lane[8 * eight], words);
       tensor_load_half<kElement, false, kExponents>(
           words, numbers.a[reg][0].vector[eight], numbers.a_exponent[reg][0].vector[eight], range);
       tensor_load_half<kElement, true, kExponents>(words, numbers.a[reg][1].vector[eight],
                                                    numbers.a_exponent[reg][1].vector[eight], range);
     }
   }
-  for (size_t reg = 0; reg < static_cast<size_t>(kind.num_b()); ++reg) {
+#pragma GCC unroll 2
+  for (size_t reg = 0; reg < kK / 8; ++reg) {
     // A lane holds the pair lane % 4 of column lane / 4: in each half of a vector four by four are transposed.
     Int8 two[4];  // columns 0 1, 2 3, 4 5, 6 7
-    for (size_t at = 0; at < 4;
-         ++at) {  // one by one: whole vectors are loaded and stay in registers
-      std::memcpy(&two[at], &operands.b[reg]->lane[8 * at], sizeof two[at]);
-    }
+#pragma GCC unroll 4
+    for (size_t at = 0; at < 4; ++at) tensor_words(&operands.b[reg]->lane[8 * at], two[at]);
     const Int8 low01 = FA4_EMU_MIX(two[0], two[1], 0, 8, 1, 9, 4, 12, 5, 13);
     const Int8 low23 = FA4_EMU_MIX(two[2], two[3], 0, 8, 1, 9, 4, 12, 5, 13);
     const Int8 high01 = FA4_EMU_MIX(two[0], two[1], 2, 10, 3, 11, 6, 14, 7, 15);
@@ -188,21 +188,23 @@ FA4_EMU_INLINE void tensor_store(const TensorNumbers& numbers, const TensorOpera
   for (size_t row = 0; row < 16; ++row) tensor_store_row<kHalf>(numbers.sum[row], row, operands);
 }
 
-template <TensorElement kElement, bool kHalf>
-void tensor_exact(const TensorKind& kind, const TensorOperands& operands) {
+// kStep: eights of k that are added at once.
+template <TensorElement kElement, bool kHalf, size_t kK, size_t kStep>
+void tensor_exact(const TensorKind& kind, const TensorOperands& rows) {
+  const TensorOperands operands = rows;  // where no store can reach it
   TensorNumbers numbers;
   TensorRange range;
-  tensor_load<kElement, true>(kind, operands, numbers, range);
+  tensor_load<kElement, true, kK>(operands, numbers, range);
   tensor_load_c<kHalf>(operands, numbers);
+  tensor_leave_in_memory(numbers);
   bool plain = !tensor_serves<kElement>(range);
-  const auto eights = static_cast<size_t>(kind.k / 8);
-  const size_t step = kind.model == TensorModel::Ampere ? 1 : eights;
   const int fraction_bits = kind.model == TensorModel::Ampere ? 24 : 25;
-  for (size_t first = 0; first < eights && !plain; first += step) {
+#pragma GCC unroll 2
+  for (size_t first = 0; first < kK / 8 && !plain; first += kStep) {
     Int8 bad = {};
-    tensor_align<kElement, kHalf>(numbers, first, first + step, bad);
+    tensor_align<kElement, kHalf>(numbers, first, first + kStep, bad);
     plain = tensor_any(bad);
-    if (!plain) tensor_add<kHalf>(numbers, first, first + step, fraction_bits);
+    if (!plain) tensor_add<kHalf>(numbers, first, first + kStep, fraction_bits);
   }
   if (plain) {
     tensor_exact_plain(kind, operands);
@@ -219,39 +221,57 @@ FA4_EMU_INLINE void tensor_round_eight(Float8& numbers) {
   numbers = FA4_EMU_JOIN(low, high);
 }
 
-// In f32, k after k, eight rows at a time: as many sums as hide the latency of an addition. A and B are read before D
-// is written; C of the second eight rows is not of D's first.
-template <TensorElement kElement, bool kHalf, int kK>
-void tensor_fast(const TensorKind& kind, const TensorOperands& operands) {
-  TensorNumbers numbers;
-  TensorRange unused;
-  tensor_load<kElement, false>(kind, operands, numbers, unused);
-  for (size_t upper = 0; upper < 2; ++upper) {
-    Float8 sums[8];
+// Rows from kFirst on, in f32, k after k.
+template <bool kHalf, size_t kK, size_t kFirst, size_t kRows>
+FA4_EMU_INLINE void tensor_fast_rows(const TensorNumbers& numbers, const TensorOperands& operands) {
+  Float8 sums[kRows];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kRows; ++i) sums[i] = numbers.sum[kFirst + i];
+#pragma GCC unroll 1
+  for (size_t eight = 0; eight < kK / 8; ++eight) {
 #pragma GCC unroll 8
-    for (size_t i = 0; i < 8; ++i) tensor_load_row<kHalf>(operands, 8 * upper + i, sums[i]);
-    for (size_t eight = 0; eight < kK / 8; ++eight) {
-      const size_t reg = upper + 2 * eight;
-#pragma GCC unroll 8
-      for (size_t k = 0; k < 8; ++k) {
-        const float* column = numbers.a[reg][k % 2].number + k / 2;
-        const Float8 b = numbers.b[8 * eight + k];
-#pragma GCC unroll 8
-        for (size_t i = 0; i < 8; ++i) tensor_multiply_add(b, column[4 * i], sums[i]);
+    for (size_t k = 0; k < 8; ++k) {
+      const Float8 b = numbers.b[8 * eight + k];
+#pragma GCC unroll 16
+      for (size_t i = 0; i < kRows; ++i) {
+        const size_t row = kFirst + i;
+        tensor_multiply_add(
+            b, numbers.a[row / 8 + 2 * eight][k % 2].number[k / 2 + 4 * (row % 8)], sums[i]);
       }
     }
-#pragma GCC unroll 8
-    for (size_t i = 0; i < 8; ++i) {
-      if constexpr (kHalf) tensor_round_eight(sums[i]);
-      tensor_store_row<kHalf>(sums[i], 8 * upper + i, operands);
-    }
   }
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kRows; ++i) {
+    if constexpr (kHalf) tensor_round_eight(sums[i]);
+    tensor_store_row<kHalf>(sums[i], kFirst + i, operands);
+  }
+}
+
+// Eight rows at a time: as many sums as hide the latency of an addition.
+template <TensorElement kElement, bool kHalf, size_t kK>
+void tensor_fast(const TensorKind&, const TensorOperands& rows) {
+  const TensorOperands operands = rows;  // where no store can reach it
+  TensorNumbers numbers;
+  TensorRange unused;
+  tensor_load<kElement, false, kK>(operands, numbers, unused);
+  tensor_load_c<kHalf>(operands, numbers);
+  tensor_leave_in_memory(numbers);
+  tensor_fast_rows<kHalf, kK, 0, 8>(numbers, operands);
+  tensor_fast_rows<kHalf, kK, 8, 8>(numbers, operands);
+}
+
+// The function of a model, with so many k.
+template <TensorElement kElement, bool kHalf, size_t kK>
+TensorFn tensor_pick_k(TensorModel model) {
+  if (model == TensorModel::Fast) return tensor_fast<kElement, kHalf, kK>;
+  return model == TensorModel::Ampere ? tensor_exact<kElement, kHalf, kK, 1>
+                                      : tensor_exact<kElement, kHalf, kK, kK / 8>;
 }
 
 template <TensorElement kElement, bool kHalf>
 TensorFn tensor_pick(const TensorKind& kind) {
-  if (kind.model != TensorModel::Fast) return tensor_exact<kElement, kHalf>;
-  return kind.k == 16 ? tensor_fast<kElement, kHalf, 16> : tensor_fast<kElement, kHalf, 8>;
+  return kind.k == 16 ? tensor_pick_k<kElement, kHalf, 16>(kind.model)
+                      : tensor_pick_k<kElement, kHalf, 8>(kind.model);
 }
 
 TensorFn tensor_function(const TensorKind& kind) {
