@@ -80,6 +80,9 @@ std::string print(const std::vector<RandomStatement>& statements) {
   return text;
 }
 
+constexpr size_t kNoRow = ~size_t{0};
+size_t wrong_row = kNoRow;
+
 void run_row(const RandomStatement& one, LaneState& lane) {
   if (one.guard >= 0 && (lane.p[static_cast<size_t>(one.guard)] != 0) == one.negated) return;
   const RandomRow& row = random_rows()[one.row];
@@ -87,7 +90,9 @@ void run_row(const RandomStatement& one, LaneState& lane) {
   for (size_t at = 1; row.kinds[at] != 0; ++at) {
     in[at - 1] = row.kinds[at] == 'i' ? one.operands[at] : lane.of(row.kinds[at])[one.operands[at]];
   }
-  lane.of(row.kinds[0])[one.operands[0]] = row.value(in);
+  const uint64_t seldom = row.kinds[1] == 'p' ? 1 : 3;
+  const uint64_t wrong = one.row == wrong_row && (in[0] & 7) == seldom ? 1 : 0;
+  lane.of(row.kinds[0])[one.operands[0]] = row.value(in) ^ wrong;
 }
 
 // What no other lane takes part in.
@@ -279,6 +284,9 @@ std::vector<LaneState> RandomProgram::run() const {
   run_together(statements_, lanes);
   return lanes;
 }
+
+WrongRow::WrongRow(size_t row) { wrong_row = row; }
+WrongRow::~WrongRow() { wrong_row = kNoRow; }
 
 size_t RandomProgram::words_per_thread() { return 6 * kRegistersOfKind; }
 

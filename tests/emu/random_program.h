@@ -20,6 +20,14 @@ struct RandomRow {
 };
 std::span<const RandomRow> random_rows();
 
+// While it lives, the twin is wrong in a row: the last bit, for one of eight values of the first operand.
+struct WrongRow {
+  explicit WrongRow(size_t row);
+  ~WrongRow();
+  WrongRow(const WrongRow&) = delete;
+  WrongRow& operator=(const WrongRow&) = delete;
+};
+
 inline constexpr int kRandomThreads = 64;
 inline constexpr int kRegistersOfKind = 6;
 

@@ -41,10 +41,26 @@ E half_binary(E a, E b) {
   if constexpr (O == HalfOp::Sub) return half_out<E, kFtz, End>(narrow_add(a, half_negated(b)));
   if constexpr (O == HalfOp::Mul) return half_out<E, kFtz, End>(narrow_mul(a, b));
 }
+// a * b + c of f16 in floats, as narrow_fma has it in doubles: the product is exact, and of the sum all that lies below
+// its 24 bits is kept in the last one.
+Half half_product_sum(Half a, Half b, Half c) {
+  const float product = widen(a) * widen(b), other = widen(c);
+  const float sum = product + other;
+  const float other_part = sum - product;
+  const float error = (product - (sum - other_part)) + (other - other_part);
+  const auto bits = std::bit_cast<uint32_t>(sum);
+  const bool inexact = error > 0.0f || error < 0.0f;  // not for NaN
+  const bool outwards = (error > 0.0f) == (sum > 0.0f);
+  const uint32_t step = inexact && (bits & 1) == 0 ? (outwards ? 1 : ~uint32_t{0}) : 0;
+  return narrow_to_half(std::bit_cast<float>(bits + step));
+}
 template <class E, bool kFtz, HalfEnd End>
 E half_fma(E a, E b, E c) {
-  return half_out<E, kFtz, End>(
-      narrow_fma(half_in<E, kFtz>(a), half_in<E, kFtz>(b), half_in<E, kFtz>(c)));
+  a = half_in<E, kFtz>(a);
+  b = half_in<E, kFtz>(b);
+  c = half_in<E, kFtz>(c);
+  if constexpr (std::is_same_v<E, Half>) return half_out<E, kFtz, End>(half_product_sum(a, b, c));
+  return half_out<E, kFtz, End>(narrow_fma(a, b, c));
 }
 template <HalfOp O, class E, bool kFtz>
 E half_unary(E a) {

@@ -12,6 +12,30 @@ FA4_EMU_INLINE bool tensor_any(const Int8& mask) {
   return (words[0] | words[1] | words[2] | words[3]) != 0;
 }
 
+// Eight words, in one load.
+FA4_EMU_INLINE void tensor_words(const uint32_t* from, Int8& words) {
+  using Words [[gnu::vector_size(32), gnu::aligned(4), gnu::may_alias]] = int32_t;
+  words = *reinterpret_cast<const Words*>(from);
+}
+
+// The compiler does not know what lies there: it reads single numbers from memory, and does not take vectors apart that
+// it has stored.
+template <class Numbers>
+FA4_EMU_INLINE void tensor_leave_in_memory(Numbers& numbers) {
+  asm("" : "+m"(numbers));
+}
+
+// sum + a * b. The product of two numbers of 16 bits is an f32, unless it is beyond f32's range, so that it makes no
+// difference whether it is rounded.
+FA4_EMU_INLINE void tensor_multiply_add(const Float8& a, float number, Float8& sum) {
+  const Float8 b = {number, number, number, number, number, number, number, number};
+#if defined(FA4_EMU_TARGET_FMA)
+  sum = __builtin_ia32_vfmaddps256(a, b, sum);
+#else
+  sum += a * b;
+#endif
+}
+
 // Numbers are eight words of two; `high` takes the upper halves.
 template <TensorElement kElement, bool kHigh>
 FA4_EMU_INLINE void tensor_floats(const Int8& words, Float8& floats) {

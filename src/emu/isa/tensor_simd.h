@@ -18,26 +18,26 @@ FA4_EMU_INLINE void tensor_load_half(const Int8& words, Float8& floats, Int8& ex
   }
 }
 
-template <TensorElement kElement, bool kExponents>
-FA4_EMU_INLINE void tensor_load(const TensorKind& kind, const TensorOperands& operands,
-                                TensorNumbers& numbers, TensorRange& range) {
-  for (size_t reg = 0; reg < static_cast<size_t>(kind.num_a()); ++reg) {
+template <TensorElement kElement, bool kExponents, size_t kK>
+FA4_EMU_INLINE void tensor_load(const TensorOperands& operands, TensorNumbers& numbers,
+                                TensorRange& range) {
+#pragma GCC unroll 4
+  for (size_t reg = 0; reg < kK / 4; ++reg) {
     for (size_t eight = 0; eight < kLanes / 8; ++eight) {
       Int8 words;
-      std::memcpy(&words, &operands.a[reg]->lane[8 * eight], sizeof words);
+      tensor_words(&operands.a[reg]->lane[8 * eight], words);
       tensor_load_half<kElement, false, kExponents>(
           words, numbers.a[reg][0].vector[eight], numbers.a_exponent[reg][0].vector[eight], range);
       tensor_load_half<kElement, true, kExponents>(words, numbers.a[reg][1].vector[eight],
                                                    numbers.a_exponent[reg][1].vector[eight], range);
     }
   }
-  for (size_t reg = 0; reg < static_cast<size_t>(kind.num_b()); ++reg) {
+#pragma GCC unroll 2
+  for (size_t reg = 0; reg < kK / 8; ++reg) {
     // A lane holds the pair lane % 4 of column lane / 4: in each half of a vector four by four are transposed.
     Int8 two[4];  // columns 0 1, 2 3, 4 5, 6 7
-    for (size_t at = 0; at < 4;
-         ++at) {  // one by one: whole vectors are loaded and stay in registers
-      std::memcpy(&two[at], &operands.b[reg]->lane[8 * at], sizeof two[at]);
-    }
+#pragma GCC unroll 4
+    for (size_t at = 0; at < 4; ++at) tensor_words(&operands.b[reg]->lane[8 * at], two[at]);
     const Int8 low01 = FA4_EMU_MIX(two[0], two[1], 0, 8, 1, 9, 4, 12, 5, 13);
     const Int8 low23 = FA4_EMU_MIX(two[2], two[3], 0, 8, 1, 9, 4, 12, 5, 13);
     const Int8 high01 = FA4_EMU_MIX(two[0], two[1], 2, 10, 3, 11, 6, 14, 7, 15);
@@ -157,44 +157,51 @@ FA4_EMU_INLINE void tensor_add(TensorNumbers& numbers, size_t first, size_t end,
   }
 }
 
+// A row of D. Where kHalf, the numbers are those of f16.
 template <bool kHalf>
-FA4_EMU_INLINE void tensor_store(const TensorNumbers& numbers, const TensorOperands& operands) {
-  for (size_t row = 0; row < 16; ++row) {
-    const size_t lane = 4 * (row % 8);
-    const Int8 bits = reinterpret_cast<Int8>(numbers.sum[row]);
-    if constexpr (kHalf) {
-      Int8 half;
-      tensor_half_bits(numbers.sum[row], half);
-      const Int4 low = FA4_EMU_LOW(half);
-      const Int4 high = FA4_EMU_HIGH(half);
-      const Int4 words = low | high << 16;
-      std::memcpy(&operands.d[row / 8]->lane[lane], &words, sizeof words);
-    } else {
-      const Int8 nan = (bits & 0x7fffffff) > 0x7f800000;
-      const Int8 result = nan ? Int8{} + static_cast<int32_t>(kTensorNan32) : bits;
-      const Int4 low = FA4_EMU_LOW(result);
-      const Int4 high = FA4_EMU_HIGH(result);
-      std::memcpy(&operands.d[2 * (row / 8)]->lane[lane], &low, sizeof low);
-      std::memcpy(&operands.d[2 * (row / 8) + 1]->lane[lane], &high, sizeof high);
-    }
+FA4_EMU_INLINE void tensor_store_row(const Float8& numbers, size_t row,
+                                     const TensorOperands& operands) {
+  const size_t lane = 4 * (row % 8);
+  const Int8 bits = reinterpret_cast<Int8>(numbers);
+  if constexpr (kHalf) {
+    Int8 half;
+    tensor_half_bits(numbers, half);
+    const Int4 low = FA4_EMU_LOW(half);
+    const Int4 high = FA4_EMU_HIGH(half);
+    const Int4 words = low | high << 16;
+    std::memcpy(&operands.d[row / 8]->lane[lane], &words, sizeof words);
+  } else {
+    const Int8 nan = (bits & 0x7fffffff) > 0x7f800000;
+    const Int8 result = nan ? Int8{} + static_cast<int32_t>(kTensorNan32) : bits;
+    const Int4 low = FA4_EMU_LOW(result);
+    const Int4 high = FA4_EMU_HIGH(result);
+    std::memcpy(&operands.d[2 * (row / 8)]->lane[lane], &low, sizeof low);
+    std::memcpy(&operands.d[2 * (row / 8) + 1]->lane[lane], &high, sizeof high);
   }
 }
 
-template <TensorElement kElement, bool kHalf>
-void tensor_exact(const TensorKind& kind, const TensorOperands& operands) {
+template <bool kHalf>
+FA4_EMU_INLINE void tensor_store(const TensorNumbers& numbers, const TensorOperands& operands) {
+  for (size_t row = 0; row < 16; ++row) tensor_store_row<kHalf>(numbers.sum[row], row, operands);
+}
+
+// kStep: eights of k that are added at once.
+template <TensorElement kElement, bool kHalf, size_t kK, size_t kStep>
+void tensor_exact(const TensorKind& kind, const TensorOperands& rows) {
+  const TensorOperands operands = rows;  // where no store can reach it
   TensorNumbers numbers;
   TensorRange range;
-  tensor_load<kElement, true>(kind, operands, numbers, range);
+  tensor_load<kElement, true, kK>(operands, numbers, range);
   tensor_load_c<kHalf>(operands, numbers);
+  tensor_leave_in_memory(numbers);
   bool plain = !tensor_serves<kElement>(range);
-  const auto eights = static_cast<size_t>(kind.k / 8);
-  const size_t step = kind.model == TensorModel::Ampere ? 1 : eights;
   const int fraction_bits = kind.model == TensorModel::Ampere ? 24 : 25;
-  for (size_t first = 0; first < eights && !plain; first += step) {
+#pragma GCC unroll 2
+  for (size_t first = 0; first < kK / 8 && !plain; first += kStep) {
     Int8 bad = {};
-    tensor_align<kElement, kHalf>(numbers, first, first + step, bad);
+    tensor_align<kElement, kHalf>(numbers, first, first + kStep, bad);
     plain = tensor_any(bad);
-    if (!plain) tensor_add<kHalf>(numbers, first, first + step, fraction_bits);
+    if (!plain) tensor_add<kHalf>(numbers, first, first + kStep, fraction_bits);
   }
   if (plain) {
     tensor_exact_plain(kind, operands);
@@ -203,46 +210,65 @@ void tensor_exact(const TensorKind& kind, const TensorOperands& operands) {
   }
 }
 
-// In f32, k after k, eight rows at a time: as many sums as hide the latency of an addition.
-template <TensorElement kElement, bool kHalf>
-void tensor_fast(const TensorKind& kind, const TensorOperands& operands) {
-  TensorNumbers numbers;
-  TensorRange unused;
-  tensor_load<kElement, false>(kind, operands, numbers, unused);
-  tensor_load_c<kHalf>(operands, numbers);
-  for (size_t upper = 0; upper < 2; ++upper) {
-    Float8 sums[8];
+// The nearest f16 of each.
+FA4_EMU_INLINE void tensor_round_eight(Float8& numbers) {
+  Float4 low, high;
+  tensor_round_half(__builtin_convertvector(FA4_EMU_LOW(numbers), Double4), low);
+  tensor_round_half(__builtin_convertvector(FA4_EMU_HIGH(numbers), Double4), high);
+  numbers = FA4_EMU_JOIN(low, high);
+}
+
+// Rows from kFirst on, in f32, k after k.
+template <bool kHalf, size_t kK, size_t kFirst, size_t kRows>
+FA4_EMU_INLINE void tensor_fast_rows(const TensorNumbers& numbers, const TensorOperands& operands) {
+  Float8 sums[kRows];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kRows; ++i) sums[i] = numbers.sum[kFirst + i];
+#pragma GCC unroll 1
+  for (size_t eight = 0; eight < kK / 8; ++eight) {
 #pragma GCC unroll 8
-    for (size_t i = 0; i < 8; ++i) sums[i] = numbers.sum[8 * upper + i];
-    for (size_t eight = 0; eight < static_cast<size_t>(kind.k / 8); ++eight) {
-      const size_t reg = upper + 2 * eight;
-#pragma GCC unroll 8
-      for (size_t k = 0; k < 8; ++k) {
-        const float* column = numbers.a[reg][k % 2].number + k / 2;
-        const Float8 b = numbers.b[8 * eight + k];
-#pragma GCC unroll 8
-        for (size_t i = 0; i < 8; ++i) sums[i] += b * column[4 * i];
-      }
-    }
-#pragma GCC unroll 8
-    for (size_t i = 0; i < 8; ++i) {
-      if constexpr (kHalf) {
-        Float4 low, high;
-        tensor_round_half(__builtin_convertvector(FA4_EMU_LOW(sums[i]), Double4), low);
-        tensor_round_half(__builtin_convertvector(FA4_EMU_HIGH(sums[i]), Double4), high);
-        numbers.sum[8 * upper + i] = FA4_EMU_JOIN(low, high);
-      } else {
-        numbers.sum[8 * upper + i] = sums[i];
+    for (size_t k = 0; k < 8; ++k) {
+      const Float8 b = numbers.b[8 * eight + k];
+#pragma GCC unroll 16
+      for (size_t i = 0; i < kRows; ++i) {
+        const size_t row = kFirst + i;
+        tensor_multiply_add(b, numbers.a[row / 8 + 2 * eight][k % 2].number[k / 2 + 4 * (row % 8)],
+                            sums[i]);
       }
     }
   }
-  tensor_store<kHalf>(numbers, operands);
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kRows; ++i) {
+    if constexpr (kHalf) tensor_round_eight(sums[i]);
+    tensor_store_row<kHalf>(sums[i], kFirst + i, operands);
+  }
+}
+
+// Eight rows at a time: as many sums as hide the latency of an addition.
+template <TensorElement kElement, bool kHalf, size_t kK>
+void tensor_fast(const TensorKind&, const TensorOperands& rows) {
+  const TensorOperands operands = rows;  // where no store can reach it
+  TensorNumbers numbers;
+  TensorRange unused;
+  tensor_load<kElement, false, kK>(operands, numbers, unused);
+  tensor_load_c<kHalf>(operands, numbers);
+  tensor_leave_in_memory(numbers);
+  tensor_fast_rows<kHalf, kK, 0, 8>(numbers, operands);
+  tensor_fast_rows<kHalf, kK, 8, 8>(numbers, operands);
+}
+
+// The function of a model, with so many k.
+template <TensorElement kElement, bool kHalf, size_t kK>
+TensorFn tensor_pick_k(TensorModel model) {
+  if (model == TensorModel::Fast) return tensor_fast<kElement, kHalf, kK>;
+  return model == TensorModel::Ampere ? tensor_exact<kElement, kHalf, kK, 1>
+                                      : tensor_exact<kElement, kHalf, kK, kK / 8>;
 }
 
 template <TensorElement kElement, bool kHalf>
 TensorFn tensor_pick(const TensorKind& kind) {
-  return kind.model == TensorModel::Fast ? tensor_fast<kElement, kHalf>
-                                         : tensor_exact<kElement, kHalf>;
+  return kind.k == 16 ? tensor_pick_k<kElement, kHalf, 16>(kind.model)
+                      : tensor_pick_k<kElement, kHalf, 8>(kind.model);
 }
 
 TensorFn tensor_function(const TensorKind& kind) {
