@@ -186,5 +186,45 @@ TEST(Mbarrier, APhaseThatCannotBeToldFromAnotherIsASlip) {
                    {"phase slip", "is in phase 4", "waits for parity 1", "phase 3", "is 0"}));
 }
 
+// Two phases end while warp 0 is suspended at the first of them.
+TEST(Mbarrier, ASuspendedWaitIsWokenByItsOwnPhase) {
+  const Words words = run(sm90_program(R"(
+  .shared .align 8 .b64 bar;
+  .shared .align 8 .b64 go;
+  setp.eq.u32 %p2, %r1, 0;
+  @%p2 mbarrier.init.shared::cta.b64 [bar], 32;
+  @%p2 mbarrier.init.shared::cta.b64 [go], 32;
+  bar.sync 0;
+  setp.ge.u32 %p3, %r1, 32;
+  @%p3 bra GO;
+  mbarrier.arrive.shared::cta.b64 _, [go];
+WAIT:
+  mbarrier.try_wait.parity.shared::cta.b64 %p1, [bar], 0;
+  @!%p1 bra WAIT;
+  bra.uni END;
+GO:
+  mbarrier.try_wait.parity.shared::cta.b64 %p1, [go], 0;
+  @!%p1 bra GO;
+  mbarrier.arrive.shared::cta.b64 _, [bar];
+  mbarrier.arrive.shared::cta.b64 _, [bar];
+END:
+)"),
+                          kTwoWarps, kSm90, 64);
+  EXPECT_CLEAN(words);
+  EXPECT_TRUE(
+      says(words, "mbar.woken_late", {"woken late", "bar", "in phase 2", "waits for phase 0"}));
+}
+
+TEST(Mbarrier, AWaitThatComesTooLateHangs) {
+  EXPECT_TRUE(run_alone(R"(
+  mbarrier.arrive.shared::cta.b64 _, [%r10];
+  mbarrier.arrive.shared::cta.b64 _, [%r10];
+WAIT:
+  mbarrier.try_wait.parity.shared::cta.b64 %p1, [%r10], 0;
+  @!%p1 bra WAIT;
+)")
+                  .reported("deadlock"));
+}
+
 }  // namespace
 }  // namespace fa4::emu::test

@@ -3,9 +3,10 @@
 //
 // Operations are sequentially consistent; .relaxed ones order nothing before or behind them for the race detector,
 // beyond what fences do. `try_wait` waits until the phase is complete; under `torn` and `random` it also gives up early,
-// as the manual allows.
+// as the manual allows. One that waits has its phase fixed: its end is what wakes it, however late it runs.
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "emu/isa/decoder.h"
 #include "emu/isa/lanes.h"
@@ -83,16 +84,18 @@ Outcome barrier_wait(Warp& warp, const Instr& i) {
   const uint32_t* list = warp.lists + i.extra;
   const uint32_t flags = list[3];
   Split& split = warp.splits[warp.split];
-  split.wait = {};
+  const WaitOn woken = std::exchange(split.wait, {});
   LaneMask done = 0;
   BarrierTest pending;
   bool uniform = true;
   for_barriers(warp, list, [&](int lane, uint32_t address) {
     const bool acquires = (flags & kWaitAcquires) != 0;
     const BarrierTest test =
-        (flags & kWaitParity) != 0
-            ? test_parity(warp, address, lane, warp.rows[i.b].lane[lane], acquires)
-            : test_state(warp, address, lane, load64<uint64_t>(warp, i.b, lane), acquires);
+        (flags & kWaitParity) == 0
+            ? test_state(warp, address, lane, load64<uint64_t>(warp, i.b, lane), acquires)
+        : woken.kind == WaitOn::Kind::Mbarrier
+            ? test_suspended(warp, address, lane, woken.generation, acquires)
+            : test_parity(warp, address, lane, warp.rows[i.b].lane[lane], acquires);
     if (test.done) {
       done |= LaneMask{1} << lane;
       return;

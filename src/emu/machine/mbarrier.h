@@ -113,6 +113,8 @@ struct BarrierTest {
   uint64_t phase = 0;  // that is awaited
 };
 BarrierTest test_parity(Warp& warp, uint32_t address, int lane, uint32_t parity, bool acquires);
+// The same of a try_wait by parity that was suspended at this phase, and is woken.
+BarrierTest test_suspended(Warp& warp, uint32_t address, int lane, uint64_t phase, bool acquires);
 BarrierTest test_state(Warp& warp, uint32_t address, int lane, uint64_t state, bool acquires);
 uint32_t pending_of_state(uint64_t state);  // mbarrier.pending_count
 uint64_t state_of(uint64_t phase, int64_t pending);

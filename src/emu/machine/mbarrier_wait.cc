@@ -52,6 +52,20 @@ BarrierTest test_parity(Warp& warp, uint32_t address, int lane, uint32_t parity,
   return seen(warp, *record, static_cast<uint64_t>(awaited), done, acquires);
 }
 
+BarrierTest test_suspended(Warp& warp, uint32_t address, int lane, uint64_t phase, bool acquires) {
+  BarrierRecord* record = known_barrier(warp, address, lane);
+  if (record == nullptr) return {};
+  if (warp.cta->cluster->shadow.enabled() && record->phase > phase + 1) {
+    report(
+        warp, Level::Warning, "mbar.woken_late",
+        fmt::format(
+            "woken late: {} is in phase {}, and this warp waits for phase {}; it passes only "
+            "as it was suspended before that phase ended: nothing makes later phases wait for it",
+            name_of_mbarrier(warp, record->address), record->phase, phase));
+  }
+  return seen(warp, *record, phase, record->phase > phase, acquires);
+}
+
 BarrierTest test_state(Warp& warp, uint32_t address, int lane, uint64_t state, bool acquires) {
   BarrierRecord* record = known_barrier(warp, address, lane);
   if (record == nullptr) return {};
