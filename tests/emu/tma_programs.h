@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -107,6 +108,7 @@ struct TmaLaunch {
   uint32_t cluster = 1;
   bool raw_map = false;                 // the map's bytes are zeros
   size_t allocated_words = ~size_t{0};  // of the tensor
+  std::shared_ptr<uint8_t[]> written;   // as GlobalRange has it, of the tensor
 };
 
 // 64 threads for each CTA of one cluster. Tensor and words are as the program has left them.
@@ -119,7 +121,7 @@ inline Words run_tma(const std::string& text, TmaLaunch* given, const MachineOpt
   const auto tensor = reinterpret_cast<uint64_t>(given->tensor.data());
   const auto words = reinterpret_cast<uint64_t>(given->words.data());
   const size_t allocated = std::min(given->allocated_words, given->tensor.size());
-  if (allocated != 0) machine.memory().add({"tensor", tensor, allocated * 4, true});
+  if (allocated != 0) machine.memory().add({"tensor", tensor, allocated * 4, true, given->written});
   machine.memory().add({"words", words, given->words.size() * 4, true});
   KernelLaunch launch;
   launch.module = module;

@@ -92,6 +92,23 @@ TEST_P(TmaPolicies, StoresWhatIsInside) {
   }
 }
 
+// What a store has written has a value, and a reduction asks for one.
+TEST_P(TmaPolicies, StoresGiveValuesToMemoryWithout) {
+  const std::string copy = kFillTile + "  @%p1 cp",
+                    to = ".tile.bulk_group [%rd2, {8, 30}], [%r3];\n";
+  const std::string tensor = "async.bulk.tensor.2d.global.shared::cta", end = to + kCommitAndWait;
+  for (const MachineOptions& one : options()) {
+    TmaLaunch launch{.map = plain_map(20, 40, 16, 16), .tensor = counted(800)};
+    launch.written = unwritten(3200);
+    const std::string add = tma_program(copy + ".reduce." + tensor + ".add" + end);
+    EXPECT_TRUE(run_tma(add, &launch, one).reported("gmem.uninit"));
+    launch.written = unwritten(3200);
+    EXPECT_EQ(run_tma(tma_program(copy + "." + tensor + end), &launch, one).texts(), "");
+    for (uint32_t i = 0; i < 3200; ++i)
+      ASSERT_EQ(launch.written[i], i / 80 >= 30 && i % 80 >= 32 ? 1 : 0) << "byte " << i;
+  }
+}
+
 TEST_P(TmaPolicies, AddsToATensor) {
   const std::string add =
       "  @%p1 cp.reduce.async.bulk.tensor.2d.global.shared::cta.add.tile.bulk_group [%rd2, {0, 0}], [%r3];\n";

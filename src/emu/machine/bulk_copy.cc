@@ -107,20 +107,21 @@ void BoxCopy::from_tile(uint64_t address, BulkReduce reduction) {
   set_tile(address, true);
 }
 
-// The part of the box that lies in the tensor must be allocated. Row by row only where the whole is not.
+// The part of the box that lies in the tensor must be allocated. Row by row only where the whole is not, and for a store
+// where the range remembers what has been written.
 void BoxCopy::check_tensor(bool stores) {
   const BoxExtent extent = box_.extent(stores);
   if (extent.begin == extent.end) return;
   const GlobalRange* range = warp->cta->memory->find(extent.begin, extent.end - extent.begin);
-  if (range != nullptr && (range->writable || !stores)) return;
+  if (range != nullptr && (!stores || (range->writable && range->written == nullptr))) return;
+  const Access access = !stores                 ? Access::Read
+                        : reduction_ == nullptr ? Access::Write
+                                                : Access::Atomic;
   for (uint32_t index = 0; index < box_.num_rows(); ++index) {
     const BoxRow part = stores ? box_.stored_row(index) : box_.row(index);
     if (part.first == part.last) continue;
     const uint32_t bytes = (part.last - part.first) * box_.map().element_bytes();
-    if (resolve(*warp, Space::Global, part.address, lane(), bytes,
-                stores ? Access::Write : Access::Read, 1) != nullptr) {
-      continue;
-    }
+    if (resolve(*warp, Space::Global, part.address, lane(), bytes, access, 1) != nullptr) continue;
     bad_rows_.resize(box_.num_rows());
     bad_rows_[index] = true;
   }
