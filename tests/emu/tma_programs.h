@@ -106,9 +106,9 @@ struct TmaLaunch {
   std::vector<uint32_t> tensor;
   std::vector<uint32_t> words = std::vector<uint32_t>(4096);
   uint32_t cluster = 1;
-  bool raw_map = false;                 // the map's bytes are zeros
-  size_t allocated_words = ~size_t{0};  // of the tensor
-  std::shared_ptr<uint8_t[]> written;   // as GlobalRange has it, of the tensor
+  bool raw_map = false;                  // the map's bytes are zeros
+  size_t allocated_words = ~size_t{0};   // of the tensor
+  std::shared_ptr<uint8_t[]> written{};  // as GlobalRange has it, of the tensor
 };
 
 // 64 threads for each CTA of one cluster. Tensor and words are as the program has left them.
