@@ -66,7 +66,7 @@ struct Tcgen05Packed {
 };
 
 template <class Unit, bool kMnMajor, class Put>
-void tcgen05_for_units(const MatrixLayout& layout, const Tcgen05Units& units, uint32_t sign,
+void tcgen05_for_units(const MatrixLayout& layout, const MatrixUnits& units, uint32_t sign,
                        const std::byte* shared, Put put) {
   Tcgen05Codes codes;
   for (uint32_t i = 0; i < units.outer; ++i) {
@@ -90,7 +90,7 @@ void tcgen05_for_elements(const Tcgen05Shape& shape, TensorElement element, bool
                           const MatrixLayout& layout, uint32_t rows, const std::byte* shared,
                           Put put) {
   const uint32_t sign = negate ? tcgen05_sign(element) : 0;
-  const Tcgen05Units units = tcgen05_units(shape, layout, rows);
+  const MatrixUnits units = tcgen05_units(shape, layout, rows);
   const auto read = [&]<class Unit>(Unit) {
     if (layout.mn_major) {
       tcgen05_for_units<Unit, true>(layout, units, sign, shared, put);
@@ -118,7 +118,7 @@ void tcgen05_for_elements(const Tcgen05Shape& shape, TensorElement element, bool
 
 }  // namespace
 
-Tcgen05Units tcgen05_units(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t rows) {
+MatrixUnits tcgen05_units(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t rows) {
   if (!layout.mn_major) return {rows, 2};
   return {shape.k(), rows * shape.element_bytes() / MatrixLayout::kUnitBytes};
 }

@@ -12,10 +12,7 @@
 namespace fa4::emu::isa {
 
 // How many units of 16 bytes a descriptor's operand of so many rows has: outer ones are rows, or k where it is MN-major.
-struct Tcgen05Units {
-  uint32_t outer, inner;
-};
-Tcgen05Units tcgen05_units(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t rows);
+MatrixUnits tcgen05_units(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t rows);
 
 // Of a CTA's shared memory: its rows of A go to their lanes, its columns of B begin at `first`.
 void tcgen05_gather_a(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t base,

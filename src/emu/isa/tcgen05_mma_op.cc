@@ -77,7 +77,7 @@ bool Tcgen05MmaOp::is_within(const MatrixLayout& layout, uint32_t rows) const {
                           (layout.span == 16 ? layout.leading : 16);
     if ((last | 127) < end) return true;
   }
-  const Tcgen05Units units = tcgen05_units(shape_, layout, rows);
+  const MatrixUnits units = tcgen05_units(shape_, layout, rows);
   for (uint32_t i = 0; i < units.outer; ++i) {
     for (uint32_t j = 0; j < units.inner; ++j) {
       const uint32_t at = layout.unit_at(i, j);
@@ -87,40 +87,22 @@ bool Tcgen05MmaOp::is_within(const MatrixLayout& layout, uint32_t rows) const {
   return true;
 }
 
-// Neighbouring units together. All lie within shared memory, and the CTAs are there: the shadow alone is asked, the door only
+// All units lie within shared memory, and the CTAs are there: the shadow alone is asked, the door only
 // where it has something to say.
 void Tcgen05MmaOp::note_operand(const MatrixLayout& layout, uint32_t rows) {
-  constexpr uint32_t kBytes = MatrixLayout::kUnitBytes;
-  const Tcgen05Units units = tcgen05_units(shape_, layout, rows);
+  const MatrixUnits units = tcgen05_units(shape_, layout, rows);
   Shadow& shadow = warp->cta->cluster->shadow;
   for (uint32_t group = 0; group < shape_.group; ++group) {
     const Cta& cta = *ctas_[group];
     const uint32_t in_shadow = cta.shadow_offset(cta.shared.data());
     const uint64_t rank = uint64_t{cta.rank} << kRankShift;
-    uint32_t begin = 0, end = 0;
-    const auto note = [&] {
-      if (end == begin) return;
+    for_unit_runs(layout, units, [&](uint32_t begin, uint32_t end) {
       const Conflict conflict = shadow.copy_reads(id, site, in_shadow + begin, end - begin);
       if (conflict.kind == Conflict::Kind::None || conflict.kind == Conflict::Kind::Unwritten) {
         return;
       }
-      note_source(*this, rank | begin, lane_, end - begin, kBytes, true);
-    };
-    for (uint32_t i = 0; i < units.outer; ++i) {
-      for (uint32_t j = 0; j < units.inner; ++j) {
-        const uint32_t at = layout.unit_at(i, j);
-        if (at == end) {
-          end += kBytes;
-        } else if (at + kBytes == begin) {
-          begin = at;
-        } else {
-          note();
-          begin = at;
-          end = at + kBytes;
-        }
-      }
-    }
-    note();
+      note_source(*this, rank | begin, lane_, end - begin, MatrixLayout::kUnitBytes, true);
+    });
   }
 }
 

@@ -17,14 +17,11 @@ uint64_t wgmma_address(const Warp& warp, uint32_t offset) {
   return uint64_t{warp.cta->rank} << kRankShift | offset;
 }
 
-constexpr uint32_t kUnitBytes = 16;
+constexpr uint32_t kUnitBytes = MatrixLayout::kUnitBytes;
 
 // Units of an operand: K-major rows of two; of sixteen k those of `rows` numbers of 16 bits.
-struct WgmmaUnits {
-  uint32_t outer, inner;
-};
-WgmmaUnits wgmma_units(const MatrixLayout& layout, uint32_t rows) {
-  return layout.mn_major ? WgmmaUnits{16, rows / 8} : WgmmaUnits{rows, 2};
+MatrixUnits wgmma_units(const MatrixLayout& layout, uint32_t rows) {
+  return layout.mn_major ? MatrixUnits{16, rows / 8} : MatrixUnits{rows, 2};
 }
 
 // Calls to(row, m, word) for each word of an operand; rows in no order.
@@ -114,7 +111,7 @@ void WgmmaOp::describe(uint64_t descriptor, const char* which, bool transposed, 
 
 bool WgmmaOp::is_within(const MatrixLayout& layout, uint32_t rows) const {
   const uint64_t end = warp->cta->shared.size();
-  const WgmmaUnits units = wgmma_units(layout, rows);
+  const MatrixUnits units = wgmma_units(layout, rows);
   for (uint32_t i = 0; i < units.outer; ++i) {
     for (uint32_t j = 0; j < units.inner; ++j) {
       const uint32_t at = layout.unit_at(i, j);
@@ -124,34 +121,16 @@ bool WgmmaOp::is_within(const MatrixLayout& layout, uint32_t rows) const {
   return true;
 }
 
-// Neighbouring units together.
 void WgmmaOp::note_operand(const MatrixLayout& layout, uint32_t rows) {
-  const WgmmaUnits units = wgmma_units(layout, rows);
-  uint32_t begin = 0, end = 0;
-  const auto note = [&] {
-    if (end != begin) note_source(*this, wgmma_address(*warp, begin), 0, end - begin, kUnitBytes);
-  };
-  for (uint32_t i = 0; i < units.outer; ++i) {
-    for (uint32_t j = 0; j < units.inner; ++j) {
-      const uint32_t at = layout.unit_at(i, j);
-      if (at == end) {
-        end += kUnitBytes;
-      } else if (at + kUnitBytes == begin) {
-        begin = at;
-      } else {
-        note();
-        begin = at;
-        end = at + kUnitBytes;
-      }
-    }
-  }
-  note();
+  for_unit_runs(layout, wgmma_units(layout, rows), [&](uint32_t begin, uint32_t end) {
+    note_source(*this, wgmma_address(*warp, begin), 0, end - begin, kUnitBytes);
+  });
 }
 
 // A warp that comes later must know of the operands, too: of its rows of A, and of a quarter of B.
 void WgmmaOp::check_operand(Warp& of, const MatrixLayout& layout, uint32_t first,
                             uint32_t count) const {
-  const WgmmaUnits units = wgmma_units(layout, first + count);
+  const MatrixUnits units = wgmma_units(layout, first + count);
   for (uint32_t i = layout.mn_major ? 0 : first; i < units.outer; ++i) {
     for (uint32_t j = layout.mn_major ? first / 8 : 0; j < units.inner; ++j) {
       resolve(of, Space::Shared, wgmma_address(of, layout.unit_at(i, j)), 0, kUnitBytes,

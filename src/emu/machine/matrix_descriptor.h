@@ -47,6 +47,32 @@ struct MatrixLayout {
   }
 };
 
+// How many units an operand has; i of unit_at is below `outer`, j below `inner`.
+struct MatrixUnits {
+  uint32_t outer, inner;
+};
+
+// Calls body(begin, end) for the bytes of all units, in shared offsets, neighbouring units together.
+template <class Body>
+void for_unit_runs(const MatrixLayout& layout, MatrixUnits units, Body body) {
+  uint32_t begin = 0, end = 0;
+  for (uint32_t i = 0; i < units.outer; ++i) {
+    for (uint32_t j = 0; j < units.inner; ++j) {
+      const uint32_t at = layout.unit_at(i, j);
+      if (at == end) {
+        end += MatrixLayout::kUnitBytes;
+      } else if (at + MatrixLayout::kUnitBytes == begin) {
+        begin = at;
+      } else {
+        if (end != begin) body(begin, end);
+        begin = at;
+        end = at + MatrixLayout::kUnitBytes;
+      }
+    }
+  }
+  if (end != begin) body(begin, end);
+}
+
 // What is wrong with a descriptor. Without a code: nothing.
 struct DescriptorFault {
   const char* code = "";  // "desc.reserved"
