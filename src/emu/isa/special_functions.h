@@ -83,13 +83,13 @@ struct SineApprox : Plain<SineUnit<kQuarters>> {
 // or NaN for an infinite dividend; div.full brings such divisors nearer.
 inline float div_approx(float a, float b) {
   const float factor = is_subnormal(b) ? 0x1p24f : 1.0f;
-  return a * factor * unit_rcp(b * factor);
+  return a * factor * unit_of<RcpUnit>(b * factor);
 }
 
 inline float div_full(float a, float b) {
   const bool large = std::fabs(b) >= 0x1p126f && std::fabs(b) < kUnitInfinity;
   const float factor = is_subnormal(b) ? 0x1p24f : large ? 0.25f : 1.0f;
-  return a * factor * unit_rcp(b * factor);
+  return a * factor * unit_of<RcpUnit>(b * factor);
 }
 
 // Only the upper halves count: of the operand, and of the result.

@@ -224,11 +224,6 @@ float unit_of(float x) {
   const int32_t place = Unit::place(x);
   return Unit::finish(x, place, Unit::sum(place));
 }
-inline float unit_ex2(float x) { return unit_of<Ex2Unit>(x); }
-inline float unit_lg2(float x) { return unit_of<Lg2Unit>(x); }
-inline float unit_rcp(float x) { return unit_of<RcpUnit>(x); }
-inline float unit_rsqrt(float x) { return unit_of<RsqrtUnit>(x); }
-inline float unit_sqrt(float x) { return unit_of<SqrtUnit>(x); }
 
 }  // namespace FA4_EMU_CPU
 }  // namespace fa4::emu::isa

@@ -44,10 +44,4 @@ FA4_DEVICE void cp_async_bulk_tensor_5d_store(const TensorMap& map, u32 x, u32 y
       : "memory");
 }
 
-// prefetch.tensormap [map];
-// sm_90. Any lane. A hint: the descriptor is on its way when the first box asks for it.
-FA4_DEVICE void prefetch_tensormap(const TensorMap& map) {
-  asm volatile("prefetch.tensormap [%0];" : : "l"(&map) : "memory");
-}
-
 }  // namespace fa4::ptx
