@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // fa4 trace: who did what when, in one forward on the PTX machine.
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -23,7 +25,7 @@ class TemporaryFile {
     const int descriptor = ::mkstemp(pattern.data());
     if (descriptor < 0) fail(Exit::Internal, "no temporary file can be made: {}", pattern);
     path_ = pattern;
-    if (std::FILE* file = ::fdopen(descriptor, "w")) std::fclose(file);
+    ::close(descriptor);
   }
   ~TemporaryFile() { std::remove(path_.c_str()); }
   TemporaryFile(const TemporaryFile&) = delete;
