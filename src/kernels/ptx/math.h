@@ -27,11 +27,11 @@ FA4_DEVICE float rcp(float x) {
   return y;
 }
 
-// max.f32 y, a, b, c;
-// sm_100. NaN loses against a number.
-FA4_DEVICE float max3(float a, float b, float c) {
+// max.NaN.f32 y, a, b, c;
+// sm_100. A NaN wins.
+FA4_DEVICE float max3_nan(float a, float b, float c) {
   float y;
-  asm("max.f32 %0, %1, %2, %3;" : "=f"(y) : "f"(a), "f"(b), "f"(c));
+  asm("max.NaN.f32 %0, %1, %2, %3;" : "=f"(y) : "f"(a), "f"(b), "f"(c));
   return y;
 }
 

@@ -6,12 +6,12 @@
 
 namespace fa4::ptx {
 
-// tcgen05.ld.red.sync.aligned.32x32b.x32.max.f32 {r..}, most, [taddr];
-// sm_103a and relatives, not sm_100a. A whole warp: register i of lane t is column i of lane t of its quarter. NaN loses
-// against a number. After tcgen05_wait_ld.
+// tcgen05.ld.red.sync.aligned.32x32b.x32.max.NaN.f32 {r..}, most, [taddr];
+// sm_103a and relatives, not sm_100a. A whole warp: register i of lane t is column i of lane t of its quarter. A NaN
+// wins. After tcgen05_wait_ld.
 FA4_DEVICE void tcgen05_ld_red_max_32x32b(float (&r)[32], float& most, u32 taddr) {
   asm volatile(
-      "tcgen05.ld.red.sync.aligned.32x32b.x32.max.f32 {"
+      "tcgen05.ld.red.sync.aligned.32x32b.x32.max.NaN.f32 {"
       "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, "
       "%19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
       "}, %32, [%33];"

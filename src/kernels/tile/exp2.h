@@ -14,7 +14,8 @@ constexpr float kExp2C1 = 0.695146143436431884765625f;
 constexpr float kExp2C2 = 0.227564394474029541015625f;
 constexpr float kExp2C3 = 0.077119089663028717041015625f;
 
-// x <= 127. Below -127, and for -inf, the result is 0. NaN gives +inf or a huge number.
+// x <= 127. Below -127, and for -inf, the result is 0. NaN gives +inf or a huge number: who
+// may have one must know it otherwise.
 FA4_DEVICE void exp2_fma(float& x, float& y) {
   constexpr float kSmallest = -127;
   // 2^23 + 2^22: added with rounding down, the low bits of the sum are floor(x) and what is lost is the fraction.

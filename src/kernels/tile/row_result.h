@@ -16,8 +16,8 @@ struct RowResult {
 FA4_DEVICE RowResult finish_row(float max_log2, float sum, bool has_sink, float sink) {
   if (has_sink) {
     const float sink_log2 = sink * kLog2E;
-    const float top = fmaxf(max_log2, sink_log2);
-    if (top == minus_infinity()) return {0, top};
+    const float top = ptx::max_nan(max_log2, sink_log2);
+    if (top == minus_infinity() && sum == 0) return {0, top};
     const float own = ptx::ex2(max_log2 - top);
     const float total = sum * own + ptx::ex2(sink_log2 - top);
     return {own / total, (top + ptx::lg2(total)) * kLn2};

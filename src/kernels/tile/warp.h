@@ -11,6 +11,8 @@ constexpr float kLog2E = 1.4426950408889634f;
 
 FA4_DEVICE float minus_infinity() { return __int_as_float(static_cast<i32>(0xff800000)); }
 
+FA4_DEVICE float not_a_number() { return __int_as_float(0x7fffffff); }
+
 FA4_DEVICE float quad_max(float x) {
   x = fmaxf(x, __shfl_xor_sync(0xffffffff, x, 1));
   return fmaxf(x, __shfl_xor_sync(0xffffffff, x, 2));

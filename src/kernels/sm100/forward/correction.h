@@ -3,6 +3,9 @@
 // factor, in TMEM; at the end it divides by the row's sum, hands O to Store and writes LSE. One thread a row, one warp
 // for the same 32 rows of both query tiles.
 //
+// Note [NaN by the maximum]: the exponentials on FMA units make a number of NaN. So a row is NaN because its maximum is
+// (NaN wins there), or because it is +inf, which leaves inf - inf. That costs nothing per block.
+//
 // What it releases is crosswise: when it has dealt with one query tile, the other's softmax may write its next row
 // values. That keeps the two half a block apart, so that their exponentials alternate.
 #pragma once
@@ -131,8 +134,10 @@ class Correction {
 
   FA4_DEVICE void finish(const Tile& tile, u32 q) {
     wait_for_row(q);
-    const float sum = ptx::ld_shared_f32(smem_.row_scale(q, row_));
     const float most = ptx::ld_shared_f32(smem_.row_max(q, row_));
+    // Of a maximum of NaN or +inf: see Note [NaN by the maximum].
+    const float own_sum = ptx::ld_shared_f32(smem_.row_scale(q, row_));
+    const float sum = most < -minus_infinity() ? own_sum : not_a_number();
     arrive(kScaleEmpty, q);
 
     const u32 row = tile.row + q * kTileRows + row_;
@@ -151,7 +156,7 @@ class Correction {
     wait_for_phase(smem_.barrier(kOFull, q), phase_);
     ptx::tcgen05_fence_after_thread_sync();
     wait_for_phase(smem_.barrier(kOutEmpty, q), phase_ ^ 1);
-    const bool sees = counts && (most != minus_infinity() || sum != sum);
+    const bool sees = counts && most != minus_infinity();
     store_out(q, sees, result.factor);
     ptx::tcgen05_fence_before_thread_sync();
     arrive(kPReady, q);

@@ -138,7 +138,7 @@ class Softmax {
                                      lanes(quarter * kQuarter));
     }
     ptx::tcgen05_wait_ld();
-    return ptx::max3(ptx::max3(row_max_, most[0], most[1]), most[2], most[3]);
+    return ptx::max3_nan(ptx::max3_nan(row_max_, most[0], most[1]), most[2], most[3]);
   }
 
   FA4_DEVICE void load_scores_transformed(float (&s)[kBlockKeys]) {
@@ -187,16 +187,18 @@ class Softmax {
 #pragma unroll
     for (u32 chain = 0; chain < 4; ++chain) {
       const float* part = s + chain * kQuarter;
-      most[chain] = chain == 0 ? ptx::max3(row_max_, part[0], part[1]) : fmaxf(part[0], part[1]);
+      most[chain] =
+          chain == 0 ? ptx::max3_nan(row_max_, part[0], part[1]) : ptx::max_nan(part[0], part[1]);
 #pragma unroll
       for (u32 i = 2; i < kQuarter; i += 2) {
-        most[chain] = ptx::max3(most[chain], part[i], part[i + 1]);
+        most[chain] = ptx::max3_nan(most[chain], part[i], part[i + 1]);
       }
     }
-    return fmaxf(ptx::max3(most[0], most[1], most[2]), most[3]);
+    return ptx::max_nan(ptx::max3_nan(most[0], most[1], most[2]), most[3]);
   }
 
-  // What O and the sum are multiplied with: 1 while the old maximum is kept. `most` is not below it.
+  // What O and the sum are multiplied with: 1 while the old maximum is kept. `most` is not below it. A NaN is taken and never
+  // left, and so is +inf but for NaN: Correction sees by the last maximum that the row is NaN.
   FA4_DEVICE float grow(float most) {
     const float finite = most == minus_infinity() ? 0 : most;
     const float change = (row_max_ - finite) * scale_log2_;  // -inf in a row that has seen no key
@@ -262,7 +264,7 @@ class Softmax {
   u32 s_phase_ = 0;
   u32 slot_phase_ = 1;
   i32 key_begin_ = 0, key_end_ = 0;  // what the row sees
-  float row_max_ = 0;                // of S, not scaled
+  float row_max_ = 0;                // of S, not scaled; NaN once there was one
   float row_sum_ = 0;
 };
 
