@@ -205,6 +205,23 @@ TEST(Sm100Forward, HasTheSameBitsUnderEverySchedule) {
   }
 }
 
+// Logits from far within the cap to far beyond it, against the tighter rule of a kernel without polynomials for exp2.
+TEST(Sm100Forward, CapsScoresOfEverySize) {
+  FA4_NEEDS_GEMM_COMPILER();
+  for (const double softcap : {0.02, 1.0, 50.0, 3000.0}) {
+    EXPECT_TRUE(run_and_judge({.dtype = Dtype::Float16,
+                               .seq_q = 70,
+                               .seq_k = 150,
+                               .head_dim = 64,
+                               .softcap = softcap,
+                               .scale = softcap == 50 ? 6.0 : 0.5,
+                               .backward = false,
+                               .input = softcap == 3000 ? Input::HugeLogits : Input::Random},
+                              "emulated:sm_103a", "sm100"))
+        << softcap;
+  }
+}
+
 TEST(Sm100Forward, RunsOnB300WithMaximaFromTheLoad) {
   FA4_NEEDS_GEMM_COMPILER();
   EXPECT_TRUE(run_and_judge(

@@ -43,6 +43,14 @@ FA4_DEVICE float max_nan(float a, float b) {
   return y;
 }
 
+// min.NaN.xorsign.abs.f32 y, a, b;
+// sm_86. The smaller magnitude, with the product of the signs. A NaN wins.
+FA4_DEVICE float min_nan_xorsign_abs(float a, float b) {
+  float y;
+  asm("min.NaN.xorsign.abs.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
+  return y;
+}
+
 // cvt.rn.bf16x2.f32 packed, high, low;
 // sm_80. Rounds to nearest even; `low` lands in bits 0-15, the lower column.
 FA4_DEVICE u32 cvt_rn_bf16x2(float low, float high) {

@@ -18,7 +18,7 @@
 #include "sm100/forward/work.h"
 #include "tile/element.h"
 #include "tile/exp2.h"
-#include "tile/softcap.h"
+#include "tile/softcap_pair.h"
 #include "tile/warp.h"
 
 namespace fa4::sm100::forward {
@@ -37,7 +37,8 @@ class Softmax {
         warp_(warp_idx % kWarpsOfTile),
         row_(threadIdx.x % kTileRows),
         leader_(ptx::elect_sync()),
-        scale_log2_(p.exponent_scale * kLog2E) {}
+        scale_log2_(p.exponent_scale * kLog2E),
+        inverse_cap_(config.scores == Scores::Capped ? p.score_scale / p.problem.softcap : 0) {}
 
   FA4_DEVICE void run_tile(const Tile& tile) {
     const u32 first_row = tile.row + tile_ * kTileRows;
@@ -51,10 +52,12 @@ class Softmax {
 
     wait_for_slot();
     for (u32 block = tile.blocks.end; block-- > tile.blocks.first;) {
-      if (block >= own.plain_first && block < own.plain_end) {
+      const bool plain = block >= own.plain_first && block < own.plain_end;
+      // Capping is long, and the code for it there once; a branch is nothing beside it.
+      if (config.scores != Scores::Capped && plain) {
         step<false>(block);
       } else {
-        step<true>(block);
+        step<true>(block, !plain);
       }
     }
     ptx::st_shared(smem_.row_scale(tile_, row_), __float_as_uint(row_sum_));
@@ -75,7 +78,7 @@ class Softmax {
 
   // One block: S becomes P.
   template <bool kMasked>
-  FA4_DEVICE void step(u32 block) {
+  FA4_DEVICE void step(u32 block, bool masks = kMasked) {
     float s[kBlockKeys], most = row_max_;
     wait_for_phase(smem_.barrier(kSFull, tile_), s_phase_);
     s_phase_ ^= 1;
@@ -87,7 +90,7 @@ class Softmax {
     } else {
       load_scores(s);
     }
-    if constexpr (kMasked) mask(s, block);
+    if (kMasked && (config.scores != Scores::Capped || masks)) mask(s, block);
     if constexpr (!config.maximum_by_load || kMasked || config.scores != Scores::Plain) {
       most = maximum(s);
     }
@@ -153,14 +156,13 @@ class Softmax {
 
   template <u32 kColumns>
   FA4_DEVICE void transform(float (&s)[kColumns]) {
-    const float inverse_cap =
-        config.scores == Scores::Capped ? p_.score_scale / p_.problem.softcap : 0;
 #pragma unroll
-    for (u32 i = 0; i < kColumns; ++i) {
+    for (u32 i = 0; i < kColumns; i += 2) {
       if constexpr (config.scores == Scores::Capped) {
-        s[i] = p_.problem.softcap * accurate_tanh(s[i] * inverse_cap);
+        cap_scores(s[i], s[i + 1], inverse_cap_, p_.problem.softcap);
       } else {
         s[i] *= p_.score_scale;
+        s[i + 1] *= p_.score_scale;
       }
     }
   }
@@ -261,6 +263,7 @@ class Softmax {
   u32 row_;
   bool leader_;
   float scale_log2_;
+  float inverse_cap_;  // with the scale of the scores
   u32 s_phase_ = 0;
   u32 slot_phase_ = 1;
   i32 key_begin_ = 0, key_end_ = 0;  // what the row sees
