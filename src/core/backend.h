@@ -17,10 +17,9 @@
 namespace fa4 {
 
 struct KernelInfo {
-  std::string name;           // "avx512_bf16"
-  std::string summary;        // one line for fa4_info
-  Status runs_here;           // or the reason why this machine cannot run it
-  bool only_by_name = false;  // too young to be chosen unless it is named
+  std::string name;     // "avx512_bf16"
+  std::string summary;  // one line for fa4_info
+  Status runs_here;     // or the reason why this machine cannot run it
 };
 
 // A kernel that was compiled for a plan.

@@ -52,8 +52,7 @@ unsigned num_compiling_threads() { return std::max(1U, std::thread::hardware_con
 std::vector<KernelInfo> GpuBackend::kernels() const {
   std::vector<KernelInfo> infos;
   for (const plan::KernelFamily* family : families_) {
-    infos.push_back({std::string(family->name()), std::string(family->summary()), Status{},
-                     family->only_by_name()});
+    infos.push_back({std::string(family->name()), std::string(family->summary()), Status{}});
   }
   return infos;
 }
@@ -215,7 +214,7 @@ Status GpuBackend::wanted_kernels(const Problem& problem, Pass pass, std::string
   FA4_RETURN_IF_ERROR(facts_of({.kind = Place::Kind::Model, .arch = arch}, &facts));
   std::string reasons;
   for (const plan::KernelFamily* family : families_) {
-    if (kernel == "auto" ? family->only_by_name() : kernel != family->name()) continue;
+    if (kernel != "auto" && kernel != family->name()) continue;
     const Status status = family->supports(problem, pass, facts);
     if (!status.ok()) {
       reasons +=

@@ -76,11 +76,6 @@ Status judge_kernel(const Problem& problem, Pass pass, const Request& request,
   FA4_RETURN_IF_ERROR(candidate.backend->reaches(problem.place));
   FA4_RETURN_IF_ERROR(kernel.runs_here);
   FA4_RETURN_IF_ERROR(candidate.backend->supports(problem, pass, kernel.name));
-  if (kernel.only_by_name && request.kernel == "auto") {
-    return unsupported(
-        "it serves this problem, but is too young to be chosen unless it is named (kernel \"{}\")",
-        kernel.name);
-  }
   if (candidate.judge && request.backend == "auto" && request.kernel == "auto") {
     return unsupported(
         "it serves this problem, but is a judge, chosen only by name (backend \"{}\")",

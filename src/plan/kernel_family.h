@@ -35,8 +35,6 @@ class KernelFamily {
   virtual std::string_view name()
       const = 0;  // "sm80": the kernel's name in fa4_info and fa4_problem
   virtual std::string_view summary() const = 0;  // one line for fa4_info
-  // Whether it is too young to be chosen by anybody but a caller who names it.
-  virtual bool only_by_name() const { return false; }
 
   // Ok, or the reason why it declines: the dtype, the head dims, the device's shared memory, …
   virtual Status supports(const Problem& problem, Pass pass, const DeviceFacts& device) const = 0;

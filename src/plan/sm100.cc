@@ -12,7 +12,6 @@ class Sm100 final : public KernelFamily {
   std::string_view summary() const override {
     return "FlashAttention-4 on tcgen05 and tensor memory: B200, B300";
   }
-  bool only_by_name() const override { return true; }
 
   Status supports(const Problem& problem, Pass pass, const DeviceFacts& device) const override {
     if (device.compute_capability != 100 && device.compute_capability != 103) {
@@ -20,7 +19,7 @@ class Sm100 final : public KernelFamily {
                          device.arch);
     }
     if (pass == Pass::Backward) return unsupported("kernel \"sm100\" has no backward");
-    return supports_sm100_forward(problem);
+    return supports_sm100_forward(problem, device);
   }
 
   FamilyPlan prepare(const Problem& problem, Pass, const DeviceFacts& device) const override {

@@ -90,6 +90,21 @@ Status supports_dims(const Problem& problem) {
   return {};
 }
 
+// Where the plan chooses the splits: few queries before many keys, as in decoding, are faster with the keys split over the
+// SMs. Never where a row's result must not depend on the batch.
+Status wants_no_splits(const Problem& problem, const DeviceFacts& device) {
+  constexpr int64_t kMostKeys = 2048;
+  if (problem.num_splits == 1 || problem.batch_invariant) return {};
+  const int64_t tiles = problem.batch * problem.heads / packed_group(problem);
+  if (problem.seq_q * problem.group() > shape::kTileRows || problem.seq_k <= kMostKeys ||
+      2 * tiles > device.num_sms) {
+    return {};
+  }
+  return unsupported(
+      "the {} tiles would leave most of {} SMs idle, and kernel \"sm100\" does not split the {} keys; num_splits = 1 asks for no splits",
+      tiles, device.num_sms, problem.seq_k);
+}
+
 }  // namespace
 
 double fma_share(const Exp2Share& share) {
@@ -99,7 +114,7 @@ double fma_share(const Exp2Share& share) {
   return static_cast<double>(columns) / shape::kBlockKeys;
 }
 
-Status supports_sm100_forward(const Problem& problem) {
+Status supports_sm100_forward(const Problem& problem, const DeviceFacts& device) {
   if (problem.q.dtype != Dtype::BFloat16 && problem.q.dtype != Dtype::Float16) {
     return unsupported("q is {}; kernel \"sm100\" takes bfloat16 and float16",
                        name_of(problem.q.dtype));
@@ -134,7 +149,7 @@ Status supports_sm100_forward(const Problem& problem) {
         "batch {} with {} heads and up to {} queries needs more than the {} blocks of a grid",
         problem.batch, problem.heads, problem.seq_q, kMostTiles);
   }
-  return {};
+  return wants_no_splits(problem, device);
 }
 
 FamilyPlan prepare_sm100_forward(const Problem& problem, const DeviceFacts& device) {

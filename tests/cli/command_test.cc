@@ -117,7 +117,12 @@ TEST_F(Command, PlanIsMadeForADeviceThatIsNotHere) {
 
 TEST_F(Command, PlanPrintsTheRooflineOfBlackwell) {
   const std::string options = "plan --shape 1,4,2,64,64,128 --dtype bf16 --causal --device ";
-  const Answer b200 = fa4(options + "sm_100a");
+  const Answer own = fa4(options + "sm_100a");
+  EXPECT_NE(own.out.find("roofline:  mma 1024, exponential 896, shared_memory 768"),
+            std::string::npos)
+      << own.out;
+  EXPECT_NE(own.out.find("bound by mma, with 12.5 %"), std::string::npos) << own.out;
+  const Answer b200 = fa4(options + "sm_100a --kernel sm80");
   EXPECT_EQ(b200.exit, 0) << b200.err;
   EXPECT_NE(b200.out.find("roofline:  mma 1024, exponential 1024, shared_memory 768"),
             std::string::npos)
@@ -125,6 +130,31 @@ TEST_F(Command, PlanPrintsTheRooflineOfBlackwell) {
   EXPECT_NE(b200.out.find("bound by mma and exponential"), std::string::npos) << b200.out;
   EXPECT_NE(fa4(options + "sm_103a").out.find("bound by mma\n"), std::string::npos);
   EXPECT_EQ(fa4(options + "sm_90a").out.find("roofline"), std::string::npos);
+}
+
+TEST_F(Command, PlanOfBlackwellTakesItsKernelOrSaysWhyNot) {
+  for (const char* arch : {"sm_100a", "sm_103a"}) {
+    const auto plan_of = [&](const char* options) {
+      const Answer answer =
+          fa4(std::string("plan --dtype bf16 --json - --device ") + arch + options);
+      EXPECT_EQ(answer.exit, 0) << answer.err;
+      return PlainJson::parse(answer.out);
+    };
+    EXPECT_EQ(plan_of(" --shape 1,4,2,64,64,128")["kernel"], "sm100");
+    const auto why_not = [&](const char* options) {
+      const PlainJson plan = plan_of(options);
+      EXPECT_EQ(plan["kernel"], "sm80") << options;
+      for (const PlainJson& declined : plan["declined"]) {
+        if (declined["kernel"] == "sm100") return declined["reason"].get<std::string>();
+      }
+      return std::string();
+    };
+    EXPECT_NE(why_not(" --shape 1,4,2,64,64,256").find("up to 192 and 128"), std::string::npos);
+    EXPECT_NE(why_not(" --shape 1,4,2,64,64,128 --pass backward").find("has no backward"),
+              std::string::npos);
+  }
+  expect_refusal("plan --dtype bf16 --device sm_100a --kernel sm100 --shape 1,4,2,64,64,256", 3,
+                 "up to 192 and 128");
 }
 
 TEST_F(Command, RunOnADeviceThatIsNotHereIsRefused) {

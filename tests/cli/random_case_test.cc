@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "fa4/device_case.h"
 #include "gtest/gtest.h"
 
 namespace fa4::cli {
@@ -54,6 +55,28 @@ TEST(RandomCase, SurroundsTensorsWithPoison) {
     EXPECT_TRUE(inputs.q.surroundings_are_poison()) << index;
     EXPECT_TRUE(inputs.k.surroundings_are_poison()) << index;
   }
+}
+
+int served_by_sm100(const std::string& kernel) {
+  int served = 0;
+  for (uint64_t index = 0; index < 60; ++index) {
+    Case item = random_case(1, index);
+    item.options.device = "sm_100a";
+    item.options.kernel = kernel;
+    fit_to_device(&item);
+    fit_to_blackwell(&item);
+    const Inputs inputs = make_inputs(item, 0);
+    EXPECT_TRUE(inputs.q.surroundings_are_poison()) << index;
+    const BoundProblem problem(inputs, item.options);
+    served += Plan(problem, FA4_PASS_FORWARD).kernel() == "sm100";
+  }
+  return served;
+}
+
+TEST(RandomCase, RunsOftenOnBlackwellsOwnKernel) {
+  EXPECT_GE(served_by_sm100("auto"), 30);
+  EXPECT_LT(served_by_sm100("auto"), 60);
+  EXPECT_EQ(served_by_sm100("sm100"), 60);
 }
 
 TEST(Tensor, SurroundingsTellWhenTheyAreTouched) {

@@ -86,7 +86,19 @@ TEST(Sm100Plan, SaysWhatItDoesNotServe) {
             std::string::npos);
 }
 
-TEST(Sm100Plan, IsChosenOnlyByName) { EXPECT_TRUE(sm100().only_by_name()); }
+TEST(Sm100Plan, LeavesDecodingToWhatSplitsTheKeys) {
+  Problem decode = dense(4, 1, 8192, 32, 8, 128, 128);
+  EXPECT_NE(declines(decode).find("32 tiles would leave most of 148 SMs idle"), std::string::npos)
+      << declines(decode);
+  decode.num_splits = 1;
+  EXPECT_EQ(declines(decode), "");
+  decode.num_splits = 0;
+  decode.batch_invariant = true;
+  EXPECT_EQ(declines(decode), "");
+  EXPECT_EQ(declines(dense(16, 1, 8192, 32, 8, 128, 128)), "") << "tiles enough";
+  EXPECT_EQ(declines(dense(4, 1, 2048, 32, 8, 128, 128)), "") << "few keys";
+  EXPECT_EQ(declines(dense(4, 64, 8192, 32, 8, 128, 128)), "") << "queries enough";
+}
 
 TEST(Sm100Plan, PacksTheHeadsOfAGroupThatDividesATile) {
   const auto heads_per_tile = [](int64_t heads, int64_t kv_heads) {

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
 
+#include "device_case.h"
 #include "options.h"
 #include "timing.h"
 #include "verbs.h"
@@ -104,18 +106,6 @@ Outcome verify_or_report(const Case& item, const Inputs& inputs) {
   }
 }
 
-// GPU kernels serve 16-bit types and, in the backward, head dims that are multiples of 8 up to 256; the rest of the
-// problem stays as it was drawn. Where runs are repeated, gradients must have the same bits.
-void fit_to_device(Case* item) {
-  constexpr int64_t kMultiple = 8, kMost = 256;
-  if (item->type == ElementType::Float32) item->type = ElementType::BFloat16;
-  for (int64_t* dim : {&item->shape.head_dim, &item->shape.value_dim}) {
-    if (!item->backward) continue;
-    *dim = std::min((*dim + kMultiple - 1) / kMultiple * kMultiple, kMost);
-  }
-  item->options.deterministic = item->check_threads;
-}
-
 Case make_case(const VerifyArguments& arguments, uint64_t index) {
   Case item = random_case(arguments.seed, index);
   item.options.backend = arguments.shared.backend;
@@ -127,6 +117,10 @@ Case make_case(const VerifyArguments& arguments, uint64_t index) {
   if (arguments.check_threads) item.check_threads = true;
   if (device_of(item.options).device_type != kDLCPU || is_emulated(item.options.backend)) {
     fit_to_device(&item);
+    const std::string& backend = item.options.backend;
+    if (backend.starts_with("emulated:sm_10") || item.options.kernel == "sm100") {
+      fit_to_blackwell(&item);
+    }
   }
   const bool splits_keys =
       arguments.shared.backend != "reference" && arguments.shared.backend != "plain";
@@ -150,12 +144,22 @@ void print_failure(const Case& item, const Inputs& inputs, const Outcome& outcom
   std::fflush(stdout);
 }
 
+// "sm100 (21), sm80 (19)"
+std::string counts_text(const std::map<std::string, uint64_t>& kernels) {
+  std::string text;
+  for (const auto& [kernel, cases] : kernels) {
+    text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", kernel, cases);
+  }
+  return text.empty() ? "nothing" : text;
+}
+
 Exit verify_random(const VerifyArguments& arguments) {
   constexpr uint64_t kMostFailures = 20;
   FeatureCounts counts;
   Progress progress(arguments.random);
   uint64_t failed = 0, redrawn = 0, outvoted = 0, done = 0;
   std::string backend;
+  std::map<std::string, uint64_t> kernels;  // of the forward
   while (done < arguments.random && failed < kMostFailures) {
     const uint64_t index = arguments.start + done;
     const Case item = make_case(arguments, index);
@@ -163,6 +167,7 @@ Exit verify_random(const VerifyArguments& arguments) {
     counts.add(features_of(item, inputs));
     const Outcome outcome = verify_or_report(item, inputs);
     if (backend.empty()) backend = outcome.backend;
+    if (!outcome.kernel.empty()) ++kernels[outcome.kernel];
     redrawn += outcome.redrawn;
     outvoted += outcome.outvoted;
     ++done;
@@ -176,9 +181,9 @@ Exit verify_random(const VerifyArguments& arguments) {
   }
   counts.print(done);
   fmt::print(
-      "\nbackend: {}\n{} cases of seed {} from {} on, {} failed{}; {:.3f} s a case; the yardstick of {} was "
+      "\nbackend: {}; the forward ran on {}\n{} cases of seed {} from {} on, {} failed{}; {:.3f} s a case; the yardstick of {} was "
       "measured over further values, and {} were judged on those\n",
-      backend, done, arguments.seed, arguments.start, failed,
+      backend, counts_text(kernels), done, arguments.seed, arguments.start, failed,
       failed == kMostFailures ? " (stopped there)" : "",
       progress.seconds() / static_cast<double>(done), redrawn, outvoted);
   return failed == 0 ? Exit::Right : Exit::CheckFailed;
