@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel families of this version, best first.
+// The kernel families of this version, best first; FA4_CLAIM_TILES is read once.
 #pragma once
 
 #include <span>

@@ -8,6 +8,8 @@ namespace {
 
 class Sm100 final : public KernelFamily {
  public:
+  explicit Sm100(bool claims_tiles) : claims_tiles_(claims_tiles) {}
+
   std::string_view name() const override { return "sm100"; }
   std::string_view summary() const override {
     return "FlashAttention-4 on tcgen05 and tensor memory: B200, B300";
@@ -23,7 +25,7 @@ class Sm100 final : public KernelFamily {
   }
 
   FamilyPlan prepare(const Problem& problem, Pass, const DeviceFacts& device) const override {
-    return prepare_sm100_forward(problem, device);
+    return prepare_sm100_forward(problem, device, claims_tiles_);
   }
 
   std::vector<Launch> forward_launches(const Problem& problem, const FamilyPlan& plan,
@@ -36,13 +38,16 @@ class Sm100 final : public KernelFamily {
                                         const BackwardTensors&, void*) const override {
     return {};  // supports() has declined it
   }
+
+ private:
+  bool claims_tiles_;
 };
 
 }  // namespace
 
-const KernelFamily& sm100() {
-  static const Sm100 family;
-  return family;
+const KernelFamily& sm100(bool claims_tiles) {
+  static const Sm100 walking(false), claiming(true);
+  return claims_tiles ? claiming : walking;
 }
 
 }  // namespace fa4::plan

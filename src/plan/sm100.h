@@ -6,6 +6,7 @@
 
 namespace fa4::plan {
 
-const KernelFamily& sm100();
+// `claims_tiles`: CTAs claim their next tile from those that have not been launched (FA4_CLAIM_TILES of docs/options.md).
+const KernelFamily& sm100(bool claims_tiles = false);
 
 }  // namespace fa4::plan

@@ -50,7 +50,8 @@ bool is_masked(const Problem& problem) {
   return problem.window_left != kOpen || problem.window_right != kOpen;
 }
 
-Sm100ForwardDetails plan_sm100_forward(const Problem& problem, const DeviceFacts& device) {
+Sm100ForwardDetails plan_sm100_forward(const Problem& problem, const DeviceFacts& device,
+                                       bool claims_tiles) {
   Sm100ForwardDetails details;
   Sm100ForwardConfig& config = details.config;
   config.element = element_of(problem);
@@ -60,6 +61,7 @@ Sm100ForwardDetails plan_sm100_forward(const Problem& problem, const DeviceFacts
   config.left_bound = problem.window_left != kOpen;
   config.exp2 = choose_exp2_share(config.head_dim, device.compute_capability);
   config.maximum_by_load = device.compute_capability == 103;
+  config.claims_tiles = claims_tiles;
   details.group = packed_group(problem);
   details.row_tiles = static_cast<u32>(num_row_tiles(problem, details.group));
   details.streams = static_cast<u32>(problem.batch * problem.kv_heads);
@@ -67,11 +69,12 @@ Sm100ForwardDetails plan_sm100_forward(const Problem& problem, const DeviceFacts
   details.streams_per_group = streams_per_group(problem, device, std::max(1u, details.streams));
   details.num_tiles = details.row_tiles * details.streams * details.heads_per_stream;
   // Tiles of equal length: as many CTAs as there are SMs walk over them. Else a CTA each, longest first, so that the
-  // device evens them out.
+  // device evens them out; or those that run claim the others, whatever their length.
   const bool even = !is_masked(problem) && !problem.packed_q && !problem.packed_k &&
                     !problem.has_query_lengths && !problem.has_key_lengths;
-  details.grid =
-      even ? std::min(details.num_tiles, static_cast<u32>(device.num_sms)) : details.num_tiles;
+  details.grid = even && !claims_tiles
+                     ? std::min(details.num_tiles, static_cast<u32>(device.num_sms))
+                     : details.num_tiles;
   return details;
 }
 
@@ -152,8 +155,9 @@ Status supports_sm100_forward(const Problem& problem, const DeviceFacts& device)
   return wants_no_splits(problem, device);
 }
 
-FamilyPlan prepare_sm100_forward(const Problem& problem, const DeviceFacts& device) {
-  const Sm100ForwardDetails details = plan_sm100_forward(problem, device);
+FamilyPlan prepare_sm100_forward(const Problem& problem, const DeviceFacts& device,
+                                 bool claims_tiles) {
+  const Sm100ForwardDetails details = plan_sm100_forward(problem, device, claims_tiles);
   FamilyPlan plan;
   plan.kernels.push_back(sm100_forward_spec(details.config));
   plan.tiles = {{"query_rows", shape::kCtaRows},

@@ -11,7 +11,8 @@
 namespace fa4::plan {
 
 Status supports_sm100_forward(const Problem& problem, const DeviceFacts& device);
-FamilyPlan prepare_sm100_forward(const Problem& problem, const DeviceFacts& device);
+FamilyPlan prepare_sm100_forward(const Problem& problem, const DeviceFacts& device,
+                                 bool claims_tiles);
 std::vector<Launch> sm100_forward_launches(const Problem& problem, const FamilyPlan& plan,
                                            const ForwardTensors& tensors);
 

@@ -243,6 +243,24 @@ TEST_F(EmulatedBackend, IsRightUnderEveryPolicy) {
   EXPECT_EQ(report.find("stopped"), std::string::npos);
 }
 
+// Cluster launch control, over tiles of every kind: the bits are those of the walk.
+TEST_F(EmulatedBackend, ClaimsTilesOfBlackwell) {
+  const std::string run =
+      "run --backend emulated:sm_100a --kernel sm100 --shape 1,3,1,300,260,64 --dtype bf16 --causal "
+      "--policy random --schedule-seed 5 ";
+  ASSERT_EQ(fa4(run + "-o walk.safetensors").exit, 0);
+  ::setenv("FA4_CLAIM_TILES", "1", 1);
+  const Answer plan = fa4("plan --device sm_100a --shape 1,2,1,300,260,64 --dtype bf16");
+  const Answer claimed = fa4(run + "-o claims.safetensors");
+  const Answer random =
+      fa4("verify --backend emulated:sm_100a --kernel sm100 --random 2 --seed 3 --policy torn");
+  ::unsetenv("FA4_CLAIM_TILES");
+  EXPECT_NE(plan.out.find("_claims"), std::string::npos) << plan.out;
+  EXPECT_EQ(claimed.exit, 0) << claimed.err;
+  EXPECT_EQ(read_text(path("walk.safetensors")), read_text(path("claims.safetensors")));
+  EXPECT_EQ(random.exit, 0) << random.out << random.err;
+}
+
 TEST_F(EmulatedBackend, RunsDecode) {
   const Answer answer =
       fa4("run --shape 1,8,2,1,300,64 --dtype fp16 --backend emulated:sm_80 --policy lazy --check");

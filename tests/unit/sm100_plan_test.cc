@@ -125,6 +125,14 @@ TEST(Sm100Plan, WalksOverEqualTilesAndLaunchesUnequalOnes) {
   EXPECT_EQ(params_of<Sm100ForwardParams>(launch).num_tiles, 8u * 16 * 4096 / 256);
 }
 
+TEST(Sm100Plan, ClaimsTilesWhereThatIsAskedFor) {
+  const Problem problem = dense(8, 4096, 4096, 16, 16, 128, 128);
+  const FamilyPlan plan = sm100(true).prepare(problem, Pass::Forward, model("sm_100a"));
+  EXPECT_EQ(plan.grid, 8 * 16 * 4096 / 256) << "claims take the place of CTAs";
+  EXPECT_NE(plan.kernels[0].entry.find("_claims"), std::string::npos);
+  EXPECT_EQ(sm100_plan(problem).kernels[0].entry.find("_claims"), std::string::npos);
+}
+
 TEST(Sm100Plan, GivesNoExponentialsToFmaUnitsWhereTheOthersAreFast) {
   const Problem problem = dense(1, 512, 512, 8, 8, 128, 128);
   EXPECT_EQ(sm100_plan(problem).fma_exponentials, 0.125);
