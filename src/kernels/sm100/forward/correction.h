@@ -28,11 +28,13 @@ template <Sm100ForwardConfig config>
 class Correction {
  public:
   using G = Geometry<config>;
-  // Columns of O at a time, while it is rescaled and while it is stored.
-  static constexpr u32 kWide = config.scores == Scores::Capped ? 16
-                               : config.value_dim == 128       ? 64
-                               : config.value_dim % 32 == 0    ? 32
-                                                               : 16;
+  // Columns of O at a time, while it is rescaled and while it is stored. What the registers of the role hold without
+  // spills (roles.h, scripts/sass-counts): at D 192 on sm_103a 64 are too many, on sm_100a 32 are worse.
+  static constexpr bool kIsTight = config.head_dim > 128 && config.maximum_by_load;
+  static constexpr u32 kWide = config.scores == Scores::Capped        ? 16
+                               : config.value_dim == 128 && !kIsTight ? 64
+                               : config.value_dim % 32 == 0           ? 32
+                                                                      : 16;
   static constexpr u32 kChunk = 16;
 
   FA4_DEVICE Correction(const Sm100ForwardParams& p, const Smem<config>& smem, u32 warp_idx)
