@@ -97,6 +97,37 @@ void expect_complete(const Json& trace) {
   EXPECT_EQ(phases["f"], categories["operation"]);
 }
 
+TEST_F(Trace, DrawsBlackwellsRolesAndEngines) {
+  const Answer answer = fa4(
+      "trace --backend emulated:sm_100a --kernel sm100 --shape 1,1,1,256,256,64 --dtype bf16 --causal --check "
+      "--json a.json --svg a.svg");
+  if (answer.exit == 3) GTEST_SKIP() << answer.err;
+  ASSERT_EQ(answer.exit, 0) << answer.err << answer.out;
+  const Json trace = Json::parse(read_text(path("a.json")));
+  EXPECT_EQ(trace["otherData"]["lost"], 0);
+  expect_complete(trace);
+  std::map<std::string, int> operations, waits;
+  for (const Json& event : trace["traceEvents"]) {
+    if (event["ph"] != "X") continue;
+    const std::string name = event["name"];
+    if (event["cat"] == "operation") ++operations[name];
+    if (event["cat"] == "wait") ++waits[name.substr(0, name.find('['))];
+  }
+  // Of two query tiles and two blocks of keys: Q, K and V; S in four steps and P V in eight.
+  EXPECT_EQ(operations["TMA load"], 2 + 2 + 2);
+  EXPECT_EQ(operations["tcgen05.mma"], 2 * 2 * (4 + 8));
+  EXPECT_EQ(operations["TMA store"], 2);
+  for (const char* barrier : {"q_full", "kv_full", "s_full", "p_ready", "out_full"}) {
+    EXPECT_GT(waits[barrier], 0) << barrier;
+  }
+  const std::string svg = read_text(path("a.svg"));
+  EXPECT_TRUE(is_well_formed(svg));
+  for (const char* band :
+       {"Softmax0", "Softmax1", "Correction", "Mma", "Load", "Store", "TMA", "tensor core"}) {
+    EXPECT_NE(svg.find(std::string(">") + band + "<"), std::string::npos) << band;
+  }
+}
+
 TEST_F(Trace, DrawsThePortableKernelAndIsTheSameAgain) {
   const std::string command =
       "trace --backend emulated:sm_80 --shape 1,1,1,128,256,64 --dtype bf16 --causal --check --json a.json --svg ";
