@@ -43,7 +43,9 @@ class Softmax {
   FA4_DEVICE void run_tile(const Tile& tile) {
     const u32 first_row = tile.row + tile_ * kTileRows;
     const KeyWindow window(p_.problem, tile.queries.length, tile.keys.length);
-    const BlockRange own = blocks_of(p_, window, first_row, kTileRows, tile.counting_rows);
+    BlockRange own = blocks_of(p_, window, first_row, kTileRows, tile.counting_rows);
+    // Rows behind the sequence: nobody looks at them, so they need no mask.
+    if (first_row >= tile.counting_rows) own.plain_end = tile.blocks.end;
     const u32 query = (first_row + row_) >> p_.group_log2;
     key_begin_ = static_cast<i32>(window.begin(query));
     key_end_ = static_cast<i32>(window.end(query));
