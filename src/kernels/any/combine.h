@@ -11,7 +11,7 @@
 namespace fa4::any {
 
 struct CombineWeights {
-  float top;    // the largest lse, natural units
+  float top;    // the largest lse, natural units; NaN if one is
   float total;  // of exp(lse_s - top), the sink's included
 };
 
@@ -22,8 +22,8 @@ FA4_DEVICE CombineWeights sum_weights(const CombineParams& p, const float* lse, 
                                       float sink) {
   const u32 lane = threadIdx.x % 32;
   float top = has_sink ? sink : minus_infinity();
-  for (u32 s = lane; s < p.num_splits; s += 32) top = fmaxf(top, lse[s * p.partial.rows]);
-  top = warp_max(top);
+  for (u32 s = lane; s < p.num_splits; s += 32) top = ptx::max_nan(top, lse[s * p.partial.rows]);
+  top = warp_max_nan(top);
   if (top == minus_infinity() || top == -minus_infinity()) return {top, 0};
   float total = 0;
   for (u32 s = 0; s < p.num_splits; ++s) total += combine_weight(lse[s * p.partial.rows], top);

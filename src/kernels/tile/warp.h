@@ -2,7 +2,7 @@
 // Constants of the exponential and reductions over a warp or a quad, the four lanes that share a row of an accumulator.
 #pragma once
 
-#include "base/types.h"
+#include "ptx/math.h"
 
 namespace fa4 {
 
@@ -23,10 +23,11 @@ FA4_DEVICE float quad_sum(float x) {
   return x + __shfl_xor_sync(0xffffffff, x, 2);
 }
 
-FA4_DEVICE float warp_max(float x) {
+// A NaN wins.
+FA4_DEVICE float warp_max_nan(float x) {
 #pragma unroll
   for (u32 distance = 16; distance > 0; distance /= 2) {
-    x = fmaxf(x, __shfl_xor_sync(0xffffffff, x, distance));
+    x = ptx::max_nan(x, __shfl_xor_sync(0xffffffff, x, distance));
   }
   return x;
 }

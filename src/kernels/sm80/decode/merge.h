@@ -44,7 +44,6 @@ FA4_DEVICE void merge_rows(const Sm80ForwardParams& p, typename Storage<config>:
     float top = minus_infinity(), sum = 0;
 #pragma unroll
     for (u32 w = 0; w < kSm80DecodeWarps; ++w) top = fmaxf(top, merge.max_log2[w][row]);
-    const bool sees = counts && top != minus_infinity();
     float weight[kSm80DecodeWarps];
 #pragma unroll
     for (u32 w = 0; w < kSm80DecodeWarps; ++w) {
@@ -52,6 +51,7 @@ FA4_DEVICE void merge_rows(const Sm80ForwardParams& p, typename Storage<config>:
       weight[w] = max == minus_infinity() ? 0 : ptx::ex2(max - top);
       sum += weight[w] * merge.sum[w][row];
     }
+    const bool sees = counts && (top != minus_infinity() || sum != sum);
     const bool has_sink = !config.split && p.problem.sink.data;
     const float sink = has_sink ? sink_of<config.element>(p.problem.sink, at.head) : 0;
     const RowResult result = finish_row(top, sum, has_sink, sink);

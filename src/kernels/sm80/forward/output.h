@@ -111,13 +111,13 @@ FA4_DEVICE void finish(const Sm80ForwardParams& p, const SequenceRows& queries, 
       const float max = softmax.row_max[i][half];
       const float max_log2 = max == minus_infinity() ? max : max * softmax.scale;
       const RowResult result = finish_row(max_log2, sum, has_sink, sink);
-      const bool sees = counts && max != minus_infinity();
+      const bool sees = counts && (max != minus_infinity() || sum != sum);
 #pragma unroll
       for (u32 n = 0; n < G::kValueDim / 8; ++n) {
 #pragma unroll
         for (u32 e = 0; e < 2; ++e) {
           float& value = o[i][n][half * 2 + e];
-          value = sees || sum != sum ? value * result.factor : 0;
+          value = sees ? value * result.factor : 0;
         }
       }
       if (tile_row + row < tensor_rows && lane % 4 == 0 && slice == 0) {
