@@ -137,9 +137,10 @@ std::vector<Mutant> mutants_of(const std::string& ptx) {
           line.with(0, std::to_string(std::stoi(line.operands[0]) + 1)));
     }
     // Of all threads there is but one barrier: by another number it is the same.
-    if ((line.is("bar.sync") || line.is("barrier.sync") || line.is("bar.arrive")) && count == 2 &&
-        is_number(line.operands[0])) {
-      add("another barrier", line.with(0, std::to_string(std::stoi(line.operands[0]) + 1)));
+    if ((line.is("bar.sync") || line.is("barrier.sync") || line.is("bar.arrive")) && count == 2) {
+      add("another barrier", is_number(line.operands[0])
+                                 ? line.with(0, std::to_string(std::stoi(line.operands[0]) + 1))
+                                 : computed(line, 0, "add", 1));
     }
     if (line.is("mbarrier.init") && count == 2) {
       add("one arrival more", computed(line, 1, "add", 1));
@@ -161,8 +162,9 @@ std::vector<Mutant> mutants_of(const std::string& ptx) {
     if (line.is("tcgen05.commit") && count >= 1) {
       add("another barrier", line.with(0, next_barrier(line.operands[0])));
     }
-    if (line.says("mbarrier::complete_tx") && count >= 3) {
-      add("another barrier", line.with(2, next_barrier(line.operands[2])));
+    if (line.says("mbarrier::complete_tx") && count >= 2) {  // a copy, or a claim of a cluster
+      const size_t barrier = line.is("clusterlaunchcontrol") ? 1 : 2;
+      add("another barrier", line.with(barrier, next_barrier(line.operands[barrier])));
     }
   }
   return all;

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "emu/ptx_places.h"
+
+#include <cxxabi.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <sstream>
+
+namespace fa4::emu::test {
+namespace {
+
+using SourcePoint = std::array<unsigned, 3>;  // file, line, column
+
+struct SourceCall {
+  std::string label;  // of the function's name
+  SourcePoint caller{};
+};
+
+// "fa4::Softmax<(…)>::step<true>(unsigned int)" is "step".
+std::string short_name(const std::string& mangled) {
+  int status = 0;
+  char* const text = abi::__cxa_demangle(mangled.c_str(), nullptr, nullptr, &status);
+  const std::string name = status == 0 ? text : mangled;
+  std::free(text);
+  std::string last;
+  int depth = 0;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const char c = name[i];
+    if (depth == 0 && c == '(') break;
+    if (c == '<' || c == '(') ++depth;
+    if (depth == 0) {
+      last += c;
+      if (c == ':' || c == ' ') last.clear();
+    }
+    if (c == '>' || c == ')') --depth;
+  }
+  return last;
+}
+
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+// `.loc 4 50 13, function_name $L__info_string28, inlined_at 12 14 3`
+struct LocLine {
+  SourcePoint point{};
+  std::optional<SourceCall> call;
+};
+
+LocLine parsed_loc(const std::string& line) {
+  std::string text = line;
+  for (char& c : text) {
+    if (c == ',') c = ' ';
+  }
+  std::istringstream words(text);
+  std::string word;
+  LocLine loc;
+  words >> word >> loc.point[0] >> loc.point[1] >> loc.point[2];
+  SourceCall call;
+  if (words >> word >> call.label >> word >> call.caller[0] >> call.caller[1] >> call.caller[2]) {
+    loc.call = call;
+  }
+  return loc;
+}
+
+}  // namespace
+
+PtxPlaces::PtxPlaces(const std::string& ptx) {
+  struct RawFrame {
+    SourcePoint point;
+    std::string label;
+  };
+  std::map<unsigned, std::string> files;
+  std::map<std::string, std::string> names;  // by label
+  std::map<SourcePoint, SourceCall> calls;   // the last ones: an outer place stands before an inner
+  std::vector<std::vector<RawFrame>> raw(1);
+  index_.push_back(0);
+  std::istringstream lines(ptx);
+  std::string label;
+  for (std::string line; std::getline(lines, line);) {
+    const size_t first = line.find_first_not_of(" \t");
+    const std::string text = first == std::string::npos ? "" : line.substr(first);
+    if (text.starts_with(".loc")) {
+      const LocLine loc = parsed_loc(text);
+      calls.erase(loc.point);
+      if (loc.call) calls[loc.point] = *loc.call;
+      std::vector<RawFrame>& frames = raw.emplace_back();
+      std::optional<SourceCall> call = loc.call;
+      for (SourcePoint point = loc.point; frames.size() < 32; point = call->caller) {
+        const auto found = calls.find(point);
+        if (point != loc.point) {
+          call = found == calls.end() ? std::nullopt : std::optional(found->second);
+        }
+        frames.push_back({point, call ? call->label : ""});
+        if (!call) break;
+      }
+    } else if (text.starts_with(".file")) {
+      std::istringstream words(text);
+      unsigned number = 0;
+      std::string path;
+      words >> path >> number >> path;
+      files[number] = base_name(path.substr(1, path.rfind('"') - 1));
+    } else if (text.starts_with("$L__info_string")) {
+      label = text.substr(0, text.find(':'));
+    } else if (text.starts_with(".b8") && !label.empty()) {
+      const int c = std::atoi(text.c_str() + 3);
+      if (c == 0) {
+        label.clear();
+      } else {
+        names[label] += static_cast<char>(c);
+      }
+    }
+    index_.push_back(raw.size() - 1);
+  }
+  for (const std::vector<RawFrame>& frames : raw) {
+    std::vector<PtxFrame>& named = frames_.emplace_back();
+    for (const RawFrame& frame : frames) {
+      named.push_back({files[frame.point[0]], frame.point[1],
+                       frame.label.empty() ? "" : short_name(names[frame.label])});
+    }
+  }
+}
+
+std::string text_of(const std::vector<PtxFrame>& frames) {
+  std::vector<std::string> parts;
+  for (size_t i = frames.size(); i-- > 0;) {
+    const PtxFrame& frame = frames[i];
+    if (frame.function.empty() && i > 0) continue;  // the generated entry calls the kernel
+    parts.push_back(fmt::format("{} {}:{}", frame.function, frame.file, frame.line));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+}  // namespace fa4::emu::test
