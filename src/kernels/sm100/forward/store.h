@@ -53,15 +53,15 @@ class Storer {
     }
   }
 
-  // Packed tensors may hold rows before the first sequence and after the last.
-  FA4_DEVICE void store_rows_of_no_sequence() const {
+  // Packed tensors may hold rows before the first sequence and after the last. This is share `share` of `shares`.
+  FA4_DEVICE void store_rows_of_no_sequence(u32 share, u32 shares) const {
     const ProblemParams& problem = p_.problem;
     if (!problem.cu_seqlens_q.data) return;
     const i64 first = clamp_to(problem.cu_seqlens_q.data[0], 0, problem.total_q);
     const i64 end = clamp_to(problem.cu_seqlens_q.data[problem.batch * problem.cu_seqlens_q.stride],
                              first, problem.total_q);
     const i64 outside = first + (problem.total_q - end);
-    for (i64 at = blockIdx.x; at < outside * problem.heads; at += gridDim.x) {
+    for (i64 at = share; at < outside * problem.heads; at += shares) {
       const i64 index = at / problem.heads;
       const SequenceRows row{0, index < first ? index : end + (index - first), 1, 0};
       store_nothing(row, 0, static_cast<u32>(at % problem.heads), false);
@@ -144,8 +144,13 @@ FA4_DEVICE void run_store(const Sm100ForwardParams& p, const Smem<config>& smem)
     } else {
       storer.store_tile(tile);
     }
+    if constexpr (config.claims_tiles) {  // a CTA that is claimed never comes
+      storer.store_rows_of_no_sequence(walk.index(), p.num_tiles);
+    }
   }
-  storer.store_rows_of_no_sequence();
+  if (!config.claims_tiles || p.num_tiles == 0) {
+    storer.store_rows_of_no_sequence(blockIdx.x, gridDim.x);
+  }
 }
 
 }  // namespace fa4::sm100::forward
