@@ -64,6 +64,12 @@ class Tcgen05Commit final : public AsyncOp {
   }
   void complete() override {
     pipe_.commits.erase(std::ranges::find(pipe_.commits, number_));
+    const Cta* const told = cta_of(*warp->cta->cluster, barrier_);
+    if (told != nullptr && told->num_live_warps() == 0) {
+      report(*warp, Level::Error, "async.after_exit",
+             "unfinished: a tcgen05.commit signals at an mbarrier of a CTA that has exited; its "
+             "shared memory may be another's by then");
+    }
     arrive_by(*warp->cta->cluster, barrier_, 1, *this);
   }
 
