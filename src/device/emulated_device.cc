@@ -25,18 +25,27 @@ constexpr size_t kEmulatedAlignment = 256;
 // What Kernel::handle points to.
 struct EmulatedKernel {
   EmulatedKernel(std::string text, const plan::KernelSpec& spec)
-      : ptx(std::move(text)), entry(spec.entry), warps(spec.warps), shared(spec.shared) {
+      : ptx(std::move(text)),
+        entry(spec.entry),
+        warps(spec.warps),
+        shared(spec.shared),
+        tensor(spec.tensor) {
     for (const plan::WarpLabel& label : warps) {
       warp_labels.push_back({label.first, label.last, label.name.c_str()});
     }
     for (const plan::SharedLabel& label : shared) {
       shared_labels.push_back({label.name.c_str(), label.offset, label.bytes, label.count, 0});
     }
+    for (const plan::TensorLabel& label : tensor) {
+      tensor_labels.push_back({label.name.c_str(), label.column, label.columns, label.count});
+    }
     labels.struct_size = sizeof(labels);
     labels.warps = warp_labels.data();
     labels.num_warps = warp_labels.size();
     labels.shared = shared_labels.data();
     labels.num_shared = shared_labels.size();
+    labels.tensor = tensor_labels.data();
+    labels.num_tensor = tensor_labels.size();
   }
   EmulatedKernel(const EmulatedKernel&) = delete;
   EmulatedKernel& operator=(const EmulatedKernel&) = delete;
@@ -44,8 +53,10 @@ struct EmulatedKernel {
   std::string ptx, entry;
   std::vector<plan::WarpLabel> warps;
   std::vector<plan::SharedLabel> shared;
+  std::vector<plan::TensorLabel> tensor;
   std::vector<fa4emu_warp_label> warp_labels;  // the same, in the machine's words
   std::vector<fa4emu_shared_label> shared_labels;
+  std::vector<fa4emu_tensor_label> tensor_labels;
   fa4emu_labels labels{};
 };
 

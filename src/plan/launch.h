@@ -21,7 +21,7 @@ struct DeviceFacts {
   int64_t l2_bytes = 0;
 };
 
-// What a kernel calls its warps and its shared memory; the PTX machine's reports and traces use these names.
+// What a kernel calls its warps, its shared and its tensor memory; the PTX machine's reports and traces use these names.
 struct WarpLabel {
   uint32_t first = 0, last = 0;  // of a CTA
   std::string name;              // "Load"
@@ -30,6 +30,11 @@ struct SharedLabel {
   std::string name;  // "kv_full"
   uint32_t offset = 0, bytes = 0,
            count = 1;  // from the start of the dynamic shared memory; of one element; elements
+};
+
+struct TensorLabel {
+  std::string name;                             // "S0"
+  uint32_t column = 0, columns = 0, count = 1;  // the first; of one element; elements
 };
 
 // One kernel as it is compiled: the generated source is `#include "header"` and an entry of that name which
@@ -48,6 +53,7 @@ struct KernelSpec {
   uint32_t cluster = 1;     // CTAs along x that run together, part of the code
   std::vector<WarpLabel> warps{};
   std::vector<SharedLabel> shared{};
+  std::vector<TensorLabel> tensor{};
 };
 
 // A tensor as TMA copies boxes of it, with the numbers of the driver's cuTensorMapEncodeTiled. The device encodes it, in

@@ -45,6 +45,18 @@ std::vector<SharedLabel> shared_labels(const Sm100ForwardConfig& config) {
   return labels;
 }
 
+// P lies over the second half of its S: both are named there.
+std::vector<TensorLabel> tensor_labels(const Sm100ForwardConfig& config) {
+  using namespace sm100::forward;
+  std::vector<TensorLabel> labels;
+  for (u32 tile = 0; tile < kQueryTiles; ++tile) {
+    labels.push_back({fmt::format("S{}", tile), s_column(tile), kBlockKeys / 2, 1});
+    labels.push_back({fmt::format("S{0}/P{0}", tile), p_column(tile), kBlockKeys / 2, 1});
+    labels.push_back({fmt::format("O{}", tile), o_column(config, tile), config.value_dim, 1});
+  }
+  return labels;
+}
+
 std::vector<WarpLabel> warp_labels() {
   std::vector<WarpLabel> labels;
   for (const sm100::forward::RoleRow& role : sm100::forward::kRoles) {
@@ -71,7 +83,8 @@ KernelSpec sm100_forward_spec(const Sm100ForwardConfig& c) {
           .smem_bytes = sm100::forward::smem_bytes(c),
           .cluster = 1,
           .warps = warp_labels(),
-          .shared = shared_labels(c)};
+          .shared = shared_labels(c),
+          .tensor = tensor_labels(c)};
 }
 
 }  // namespace fa4::plan

@@ -24,6 +24,9 @@ LaunchLabels labels_of(const plan::KernelSpec& spec) {
   for (const plan::SharedLabel& label : spec.shared) {
     labels.shared.push_back({label.name, label.offset, label.bytes, label.count});
   }
+  for (const plan::TensorLabel& label : spec.tensor) {
+    labels.tensor.push_back({label.name, label.column, label.columns, label.count});
+  }
   return labels;
 }
 

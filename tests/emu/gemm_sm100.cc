@@ -41,6 +41,7 @@ GemmKernel sm100_gemm_kernel() {
                                {"tile_full", sizeof(Mbarrier), kTiles},
                                {"tile_empty", sizeof(Mbarrier), kTiles},
                                {"tmem", sizeof(u32), 1}});
+  kernel.labels.tensor = {{"tile", 0, kBlockN, kTiles}};
   return kernel;
 }
 

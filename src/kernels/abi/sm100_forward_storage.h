@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The SMEM of the Blackwell forward, its barriers and its warps, for the kernel, for the planner's budget and for the
+// The SMEM and TMEM of the Blackwell forward, its barriers and its warps, for the kernel, for the planner's budget and for the
 // names in reports.
 #pragma once
 
@@ -152,6 +152,17 @@ constexpr u32 smem_bytes(const Sm100ForwardConfig& config) { return storage_of(c
 static_assert(storage_of({}).slots == 3 && smem_bytes({}) <= 227 * 1024);
 static_assert(storage_of({.head_dim = 64, .value_dim = 64}).slots == 10);
 static_assert(smem_bytes({.head_dim = 192}) <= 227 * 1024);
+
+// TMEM, in columns. Row r of a query tile is lane r; P is packed, two elements a column.
+//
+//     column   0        64       128      192      256            256 + Dv       256 + 2 Dv
+//              | S0              | S1              | O0           | O1           |
+//              |        | P0     |        | P1     |     P lies over the second half of its S
+constexpr u32 s_column(u32 tile) { return tile * kBlockKeys; }
+constexpr u32 p_column(u32 tile) { return s_column(tile) + kBlockKeys / 2; }
+constexpr u32 o_column(const Sm100ForwardConfig& config, u32 tile) {
+  return kQueryTiles * kBlockKeys + tile * config.value_dim;
+}
 
 // Who runs what. Roles of one warpgroup share a register count.
 struct RoleRow {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The geometry of the Blackwell forward and the map of TMEM: what follows from the config, each number in one place.
+// The geometry of the Blackwell forward: what follows from the config, each number in one place.
 #pragma once
 
 #include "abi/sm100_forward_storage.h"
@@ -19,16 +19,10 @@ struct Geometry {
   static constexpr u32 kKeySteps = kBlockKeys / kMmaK;        // MMAs of P V
   static constexpr u32 kReadySteps = kReadyKeys / kMmaK;      // those that p_ready allows
 
-  // TMEM. Row r of a query tile is lane r; P is packed, two elements a column.
-  //
-  //     column   0        64       128      192      256            256 + Dv       256 + 2 Dv
-  //              | S0              | S1              | O0           | O1           |
-  //              |        | P0     |        | P1     |     P lies over the second half of its S
-  static constexpr u32 s_tmem(u32 tile) { return tile * kBlockKeys; }
-  static constexpr u32 p_tmem(u32 tile) { return s_tmem(tile) + kBlockKeys / 2; }
-  static constexpr u32 o_tmem(u32 tile) {
-    return kQueryTiles * kBlockKeys + tile * config.value_dim;
-  }
+  // TMEM: the map of abi/sm100_forward_storage.h.
+  static constexpr u32 s_tmem(u32 tile) { return s_column(tile); }
+  static constexpr u32 p_tmem(u32 tile) { return p_column(tile); }
+  static constexpr u32 o_tmem(u32 tile) { return o_column(config, tile); }
 
   static constexpr MmaElement kElement =
       config.element == ElementType::BFloat16 ? MmaElement::BF16 : MmaElement::F16;

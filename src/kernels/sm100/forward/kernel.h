@@ -35,7 +35,7 @@ FA4_DEVICE void kernel(const Sm100ForwardParams& p) {
   const u32 warp_idx = __shfl_sync(0xffffffff, threadIdx.x / 32, 0);
 
   if (kLoad.has(warp_idx) && ptx::elect_sync()) set_up_barriers(smem);
-  // A CTA has the SM's TMEM for itself, so its address is 0 and the map of config.h needs no base.
+  // A CTA has the SM's TMEM for itself, so its address is 0 and the map of abi/sm100_forward_storage.h needs no base.
   if (kMma.has(warp_idx)) {
     ptx::tcgen05_alloc<1>(smem.tmem_address(), ptx::kTmemColumns);
     ptx::tcgen05_relinquish_alloc_permit<1>();
