@@ -53,8 +53,9 @@ typedef struct fa4emu_options {
   uint32_t
       threads; /* of the host; 0: as many as there are processors. Results do not depend on it */
   const char*
-      policy; /* "eager" (null), "lazy", "reverse", "torn" or "random": in which order things happen that
-                           no synchronisation orders */
+      policy; /* "eager" (null), "lazy", "reverse", "torn", "random" or "starve:ROLE", where ROLE is a name
+                 of the launch's labels or warps of a CTA, "12" or "4-7": in which order things happen that no
+                 synchronisation orders */
   const char* numerics;      /* "exact" (null) or "fast" */
   uint64_t seed;             /* of the policy */
   uint64_t max_instructions; /* of a launch, all warps together; 0: 2^40 */

@@ -165,6 +165,8 @@ TEST_F(Emu, RefusesBadTexts) {
   expect_refusal("emu missing.ptx --launch scale.json", 2, "missing.ptx");
   expect_refusal("emu scale.ptx --launch missing.json", 2, "missing.json");
   expect_refusal("emu scale.ptx --launch scale.json --policy slow", 2, "policy is \"slow\"");
+  expect_refusal("emu scale.ptx --launch scale.json --policy starve:Mma", 2,
+                 "policy is starve:Mma; scale has no roles, but warps 0 to ");
   expect_refusal("emu scale.ptx --launch scale.json --numerics rough", 2, "numerics is \"rough\"");
   expect_refusal("emu scale.ptx --launch scale.json --arch sm_70", 2, "--arch is");
 }
@@ -229,7 +231,7 @@ class EmulatedBackend : public Emu {
 };
 
 TEST_F(EmulatedBackend, IsRightUnderEveryPolicy) {
-  for (const char* policy : {"eager", "lazy", "reverse", "torn", "random"}) {
+  for (const char* policy : {"eager", "lazy", "reverse", "torn", "random", "starve:0-1"}) {
     const Answer answer =
         fa4(std::string("verify --backend emulated:sm_80 --shape 1,2,1,70,130,64 --dtype bf16 "
                         "--causal --schedule-seed 7 --machine-report report.txt --policy ") +

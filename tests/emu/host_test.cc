@@ -143,6 +143,10 @@ TEST_F(HostMachine, RefusesBadArguments) {
   const fa4emu_status bad = FA4EMU_ERROR_INVALID_ARGUMENT;
   expect_refusal(create([](fa4emu_options& o) { o.arch = 70; }), bad, "arch is 70");
   expect_refusal(create([](fa4emu_options& o) { o.policy = "slow"; }), bad, "policy is \"slow\"");
+  for (const char* policy : {"starve", "starve:", "lazy:Mma"}) {
+    expect_refusal(create([&](fa4emu_options& o) { o.policy = policy; }), bad,
+                   "it must be eager, lazy, reverse, torn, random or starve:ROLE");
+  }
   expect_refusal(create([](fa4emu_options& o) { o.numerics = "odd"; }), bad, "numerics is \"odd\"");
   expect_refusal(create([](fa4emu_options& o) { o.checks = 2; }), bad, "checks is 2");
   expect_refusal(create([](fa4emu_options& o) { o.elect_any = 2; }), bad, "elect_any is 2");

@@ -91,6 +91,20 @@ TEST(Schedules, AreFollowedAsTheyWereWritten) {
             run_twice({.policy = Policy::Random, .seed = 12}, "", ""));
 }
 
+TEST(Schedules, OfAStarvedRoleAreFollowed) {
+  const ScheduleFile file;
+  MachineOptions options;
+  ASSERT_TRUE(read_policy("starve:0", &options));
+  const std::vector<uint32_t> written = run_twice(options, file.path(), "");
+  EXPECT_NE(file.text().find("policy starve:0x1 seed 0"), std::string::npos) << file.text();
+  RunReport report;
+  EXPECT_EQ(run_twice({}, "", file.path(), &report), written);
+  EXPECT_TRUE(report.finished);
+  file.write(
+      "fa4 schedule 1\nlaunch kernel grid 2 1 1 block 128 1 1 cluster 1 1 1 policy starve: seed 0\n");
+  EXPECT_THROW(run_twice({}, "", file.path()), MachineError);
+}
+
 TEST(Schedules, OfOtherRunsAreRefused) {
   const ScheduleFile file;
   run_twice({.policy = Policy::Random, .seed = 3}, file.path(), "");

@@ -19,7 +19,8 @@ constexpr const char* kUsage =
 
   emurun [options] PROGRAM [ARGUMENTS]
 
-  --policy P      in which order unordered things happen: eager (default), lazy, reverse, torn, random
+  --policy P      in which order unordered things happen: eager (default), lazy, reverse, torn, random,
+                  starve:WARPS
   --seed N        of torn and random
   --numerics N    exact (default) or fast
   --arch A        sm_80, sm_86, sm_89, sm_90a (default), sm_100a, sm_103a, sm_120

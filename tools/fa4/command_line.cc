@@ -42,7 +42,8 @@ void add_shared_options(CLI::App* app, SharedOptions* shared) {
   const std::string machine = "PTX machine (backends emulated:...)";
   app->add_option(
          "--policy", shared->policy,
-         "eager, lazy, reverse, torn, random or log: the order of what nothing synchronises")
+         "eager, lazy, reverse, torn, random, starve:ROLE or log: the order of what nothing "
+         "synchronises")
       ->group(machine);
   app->add_option("--schedule", shared->schedule, "of --policy log: what --schedule-log wrote")
       ->group(machine);
@@ -220,7 +221,8 @@ void add_emu(CLI::App* app, Action* action) {
                    "SPEC.json: entry, grid, block, parameters, buffers, outputs")
       ->required();
   verb->add_option("-o,--output", arguments->output, "where the outputs go, as safetensors");
-  verb->add_option("--policy", arguments->policy, "eager, lazy, reverse, torn, random or log")
+  verb->add_option("--policy", arguments->policy,
+                   "eager, lazy, reverse, torn, random, starve:ROLE or log")
       ->capture_default_str();
   verb->add_option("--seed", arguments->seed, "of the policy")->capture_default_str();
   verb->add_option("--schedule", arguments->schedule, "of --policy log: what --schedule-log wrote");

@@ -27,9 +27,9 @@ MachineOptions machine_options(const fa4emu_options& given) {
   }
   options.arch = given.arch;
   const std::string policy = given.policy == nullptr ? "eager" : given.policy;
-  const auto found = policy_named(policy);
-  if (!found) bad_argument("policy is \"{}\"; it must be {}", policy, policy_names());
-  options.policy = *found;
+  if (!read_policy(policy, &options)) {
+    bad_argument("policy is \"{}\"; it must be {}", policy, policy_names());
+  }
   const std::string numerics = given.numerics == nullptr ? "exact" : given.numerics;
   if (numerics != "exact" && numerics != "fast") {
     bad_argument("numerics is \"{}\"; it must be exact or fast", numerics);

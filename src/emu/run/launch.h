@@ -18,4 +18,8 @@ void complete_launch(KernelLaunch* launch, const Program& program);
 void check_launch(const KernelLaunch& launch, const Program& program,
                   const MachineOptions& options);
 
+using WarpMask = uint32_t;  // of a CTA
+// Those that the policy starves. Throws MachineError: the kernel has no such role or warps.
+WarpMask starved_warps(const KernelLaunch& launch, const MachineOptions& options);
+
 }  // namespace fa4::emu

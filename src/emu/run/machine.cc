@@ -43,12 +43,6 @@ struct LoadedModule {
 
 namespace {
 
-constexpr std::pair<const char*, Policy> kPolicies[] = {{"eager", Policy::Eager},
-                                                        {"lazy", Policy::Lazy},
-                                                        {"reverse", Policy::Reverse},
-                                                        {"torn", Policy::Torn},
-                                                        {"random", Policy::Random}};
-
 VariableStorage storage_of(uint64_t bytes, uint64_t alignment) {
   VariableStorage storage;
   const uint64_t room = std::max<uint64_t>(alignment, 16);
@@ -90,22 +84,6 @@ void write_initializers(const ptx::Variable& variable, const ModuleSymbols& symb
 }
 
 }  // namespace
-
-std::optional<Policy> policy_named(std::string_view name) {
-  for (const auto& [text, policy] : kPolicies) {
-    if (name == text) return policy;
-  }
-  return std::nullopt;
-}
-
-const char* name_of(Policy policy) {
-  for (const auto& [text, which] : kPolicies) {
-    if (which == policy) return text;
-  }
-  return "";
-}
-
-std::string policy_names() { return "eager, lazy, reverse, torn or random"; }
 
 struct Machine::State {
   MachineOptions options;
@@ -240,7 +218,10 @@ RunReport Machine::launch(const KernelLaunch& given) {
     options.policy = shared.followed->policy;
     options.seed = shared.followed->seed;
   }
+  shared.starved =
+      shared.followed != nullptr ? shared.followed->starved : starved_warps(launch, options);
   LaunchSchedule written(launch, options.policy, options.seed);
+  written.starved = shared.starved;
   if (state_->writer != nullptr) shared.written = &written;
   shared.options = &options;
   shared.memory = &state_->memory;
@@ -254,7 +235,7 @@ RunReport Machine::launch(const KernelLaunch& given) {
   RunReport report;
   report.finished = !shared.stopped;
   report.output = output.all();
-  report.repeat = fmt::format("--policy {}", name_of(options.policy));
+  report.repeat = fmt::format("--policy {}", policy_text(options));
   if (options.policy == Policy::Torn || options.policy == Policy::Random) {
     report.repeat += fmt::format(" --seed {}", options.seed);
   }

@@ -25,16 +25,17 @@
 namespace fa4::emu {
 
 // In which order things happen that no synchronisation orders (docs/emulator.md).
-enum class Policy : uint8_t { Eager, Lazy, Reverse, Torn, Random };
+enum class Policy : uint8_t { Eager, Lazy, Reverse, Torn, Random, Starve };
 std::optional<Policy> policy_named(std::string_view name);
 const char* name_of(Policy policy);
-std::string policy_names();  // "eager, lazy, reverse, torn or random"
+std::string policy_names();  // "eager, lazy, reverse, torn, random or starve:ROLE"
 
 enum class Numerics : uint8_t { Exact, Fast };
 
 struct MachineOptions {
   uint32_t arch = 80;  // compute capability: 80, 86, 89, 90, 100, 103, 120
   Policy policy = Policy::Eager;
+  std::string starved{};  // by Policy::Starve: a role of the launch's labels, or warps: "12", "4-7"
   uint64_t seed = 0;
   Numerics numerics = Numerics::Exact;
   bool checks = true;      // races, uninitialised reads
@@ -44,6 +45,10 @@ struct MachineOptions {
       4;  // clusters that run beside one another where they may wait for one another
   uint64_t most_instructions = uint64_t{1} << 40;  // of a launch, all warps together
 };
+
+// "lazy", "starve:Mma": policy and starved. False: it is no policy.
+bool read_policy(std::string_view text, MachineOptions* options);
+std::string policy_text(const MachineOptions& options);
 
 using ModuleId = size_t;
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -39,9 +40,14 @@ bool read_launch(std::istringstream& words, LaunchSchedule* launch) {
       !(words >> policy) || !take_word(words, "seed") || !(words >> launch->seed)) {
     return false;
   }
-  const std::optional<Policy> found = policy_named(policy);
-  if (found) launch->policy = *found;
-  return found.has_value();
+  const size_t colon = policy.find(':');
+  const std::optional<Policy> found = policy_named(policy.substr(0, colon));
+  if (!found || (*found == Policy::Starve) != (colon != std::string::npos)) return false;
+  launch->policy = *found;
+  if (*found != Policy::Starve) return true;
+  char* end = nullptr;
+  launch->starved = static_cast<uint32_t>(std::strtoul(policy.c_str() + colon + 1, &end, 16));
+  return launch->starved != 0 && *end == '\0';
 }
 
 bool read_decisions(std::istringstream& words, LaunchSchedule* launch) {
@@ -126,9 +132,11 @@ void ScheduleWriter::add(const LaunchSchedule& launch) {
   const auto three = [](const std::array<uint32_t, 3>& extents) {
     return fmt::format("{} {} {}", extents[0], extents[1], extents[2]);
   };
+  std::string policy = name_of(launch.policy);
+  if (launch.policy == Policy::Starve) policy += fmt::format(":{:#x}", launch.starved);
   std::string text = fmt::format("launch {} grid {} block {} cluster {} policy {} seed {}\n",
                                  launch.entry, three(launch.grid), three(launch.block),
-                                 three(launch.cluster), name_of(launch.policy), launch.seed);
+                                 three(launch.cluster), policy, launch.seed);
   for (const auto& [cluster, decisions] : launch.clusters) {
     text += fmt::format("cluster {}", cluster);
     for (const Decision& decision : decisions) {

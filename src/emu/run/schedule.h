@@ -27,6 +27,7 @@ struct LaunchSchedule {
   std::array<uint32_t, 3> grid{}, block{}, cluster{};
   Policy policy = Policy::Eager;
   uint64_t seed = 0;
+  uint32_t starved = 0;                                // warps of every CTA: "policy starve:0x1000"
   std::map<uint32_t, std::vector<Decision>> clusters;  // by index
 
   // Threads of the host that run different clusters ask at once.
@@ -50,6 +51,7 @@ struct LaunchSchedule {
         cluster(other.cluster),
         policy(other.policy),
         seed(other.seed),
+        starved(other.starved),
         clusters(std::move(other.clusters)) {}
 
   bool is_of(const KernelLaunch& launch) const {

@@ -188,6 +188,11 @@ size_t ClusterRun::choice_of_policy() {
       return 0;  // warps first, then the oldest operation
     case Policy::Reverse:
       return num_runnable_ != 0 ? num_runnable_ - 1 : choices_.size() - 1;
+    case Policy::Starve: {  // other warps, then the oldest operation, then those
+      size_t at = 0;
+      while (at < num_runnable_ && is_starved(*choices_[at].warp)) ++at;
+      return at < choices_.size() ? at : 0;
+    }
     case Policy::Torn:
     case Policy::Random:
       break;
@@ -233,8 +238,9 @@ void ClusterRun::run_split(Warp& warp, size_t at) {
   warp.split = at;
   if (warp.splits[at].wait.kind == WaitOn::Kind::Poll) warp.splits[at].wait = {};
   const bool shuffles = policy_ == Policy::Random || policy_ == Policy::Torn;
-  const uint64_t quantum =
-      shuffles ? 1 + cluster_.random.below(4096) : std::numeric_limits<uint64_t>::max();
+  const uint64_t quantum = shuffles           ? 1 + cluster_.random.below(4096)
+                           : is_starved(warp) ? 1  // until others may see what it did
+                                              : std::numeric_limits<uint64_t>::max();
   const uint64_t begun = warp.retired;
   const Instr* const code = program_.code.data();
   const auto end = static_cast<uint32_t>(program_.code.size());

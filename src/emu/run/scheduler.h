@@ -29,6 +29,7 @@ struct LaunchState {
   LaunchSchedule* written = nullptr;   // takes what is chosen
   LaunchSchedule* followed = nullptr;  // says what is chosen
   TraceWriter* trace = nullptr;        // takes what happened
+  uint32_t starved = 0;                // warps of every CTA
   PendingClusters pending;
   std::atomic<uint64_t> instructions = 0;
   std::atomic<bool> stopped = false;
@@ -75,6 +76,7 @@ class ClusterRun {
   bool merge_waiting(Warp& warp, size_t split);
   const Choice& choose();
   size_t choice_of_policy();
+  bool is_starved(const Warp& warp) const { return (state_.starved >> warp.index & 1) != 0; }
   [[noreturn]] void lose_schedule();
   void step_operation(size_t at);
   void run_split(Warp& warp, size_t split);

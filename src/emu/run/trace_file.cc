@@ -127,10 +127,10 @@ void TraceWriter::end_launch(const KernelLaunch& launch, const MachineOptions& o
   if (events.size() > 2) events.resize(events.size() - 2);  // the last comma
   const std::string text = fmt::format(
       "{{\"displayTimeUnit\":\"ns\",\n\"otherData\":{{\"axis\":\"scheduler steps, not time\","
-      "\"kernel\":{},\"policy\":\"{}\",\"seed\":{},\"launches\":{},\"lost\":{}}},\n"
+      "\"kernel\":{},\"policy\":{},\"seed\":{},\"launches\":{},\"lost\":{}}},\n"
       "\"traceEvents\":[\n{}\n]}}\n",
-      json_text(launch.entry), name_of(options.policy), options.seed, num_launches_, num_lost_,
-      events);
+      json_text(launch.entry), json_text(policy_text(options)), options.seed, num_launches_,
+      num_lost_, events);
   std::FILE* file = std::fopen(path_.c_str(), "w");
   const bool written =
       file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
