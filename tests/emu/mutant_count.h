@@ -14,12 +14,15 @@
 
 namespace fa4::emu::test {
 
-// A mutant that nothing notices, and why nothing has to. Each text is a part of what it stands for; "" is a part of all.
+// A mutant that nothing notices, and why. Each text is a part of what it stands for, or several in this order with a *
+// between; "" is a part of all.
 struct ExplainedSurvivor {
   const char* change;       // "no wait"
   const char* instruction;  // "tcgen05.fence"
-  const char* place;        // of text_of(frames): "load.h:49, acquire"
-  const char* why;
+  const char*
+      source;  // "d192*load_q*kOutEmpty": of the kernel's name, source_of(frames), "[3 of 27]", which of
+               // those with that opcode it is
+  const char* why;  // "equivalent: …", "gap: …" of the machine, "needless: …" in the kernel
 };
 
 struct MutantSubject {
@@ -28,9 +31,10 @@ struct MutantSubject {
   uint32_t arch = 80;
   // On all problems, one after the other; it may leave out the rest when one has a report.
   std::function<FamilyRun::Result(const std::string& ptx, const MachineOptions& options)> run;
-  size_t usual_step = 1;          // without FA4_MUTANTS every so many-th is run
-  uint64_t most_times = 30;       // as many instructions as the kernel: then it is stopped
-  bool stops_when_wrong = false;  // true: what is wrong once is not run again for a report
+  size_t usual_step = 1;             // without FA4_MUTANTS every so many-th is run
+  std::vector<std::string> roles{};  // each is starved, after the other schedules
+  uint64_t most_times = 30;          // as many instructions as the kernel: then it is stopped
+  bool stops_when_wrong = false;     // true: what is wrong once is not run again for a report
   const std::vector<ExplainedSurvivor>* explained = nullptr;  // null: any may survive
 };
 

@@ -3,12 +3,15 @@
 
 #include <cxxabi.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <sstream>
+#include <string_view>
 
 namespace fa4::emu::test {
 namespace {
@@ -42,6 +45,21 @@ std::string short_name(const std::string& mangled) {
 }
 
 std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+constexpr std::string_view kVirtualRoot = "/fa4/";  // of the bundle's headers
+
+const std::vector<std::string>& lines_of_source(const std::string& file) {
+  static std::map<std::string, std::vector<std::string>> files;
+  std::vector<std::string>& lines = files[file];
+  if (!lines.empty()) return lines;
+  std::ifstream text("src/kernels/" + file);
+  for (std::string line; std::getline(text, line);) {
+    const size_t first = line.find_first_not_of(' ');
+    lines.push_back(first == std::string::npos ? "" : line.substr(first));
+  }
+  lines.emplace_back();
+  return lines;
+}
 
 // `.loc 4 50 13, function_name $L__info_string28, inlined_at 12 14 3`
 struct LocLine {
@@ -101,7 +119,8 @@ PtxPlaces::PtxPlaces(const std::string& ptx) {
       unsigned number = 0;
       std::string path;
       words >> path >> number >> path;
-      files[number] = base_name(path.substr(1, path.rfind('"') - 1));
+      path = path.substr(1, path.rfind('"') - 1);
+      files[number] = path.starts_with(kVirtualRoot) ? path.substr(kVirtualRoot.size()) : path;
     } else if (text.starts_with("$L__info_string")) {
       label = text.substr(0, text.find(':'));
     } else if (text.starts_with(".b8") && !label.empty()) {
@@ -128,9 +147,20 @@ std::string text_of(const std::vector<PtxFrame>& frames) {
   for (size_t i = frames.size(); i-- > 0;) {
     const PtxFrame& frame = frames[i];
     if (frame.function.empty() && i > 0) continue;  // the generated entry calls the kernel
-    parts.push_back(fmt::format("{} {}:{}", frame.function, frame.file, frame.line));
+    parts.push_back(fmt::format("{} {}:{}", frame.function, base_name(frame.file), frame.line));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string source_of(const std::vector<PtxFrame>& frames) {
+  std::string text;
+  for (size_t i = frames.size(); i-- > 0;) {
+    const std::vector<std::string>& lines = lines_of_source(frames[i].file);
+    if (frames[i].function.empty() || frames[i].line == 0 || frames[i].line > lines.size())
+      continue;
+    text += fmt::format("{}: {} ", frames[i].function, lines[frames[i].line - 1]);
+  }
+  return text;
 }
 
 }  // namespace fa4::emu::test

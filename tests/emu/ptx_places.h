@@ -9,7 +9,7 @@
 namespace fa4::emu::test {
 
 struct PtxFrame {
-  std::string file;  // "softmax.h", without folders
+  std::string file;  // "sm100/forward/softmax.h", from src/kernels
   unsigned line = 0;
   std::string function;  // "hand_over", without its scope and its parameters; "" of the entry
 };
@@ -25,8 +25,10 @@ class PtxPlaces {
   std::vector<std::vector<PtxFrame>> frames_;
 };
 
-// "run_tile softmax.h:55, step softmax.h:111, hand_over": from the outermost function of a role or of the set-up to the
-// innermost that is no wrapper of an instruction.
+// "kernel kernel.h:48, run_softmax softmax.h:275, step softmax.h:107": from the outermost function to the innermost.
 std::string text_of(const std::vector<PtxFrame>& frames);
+
+// The same with what stands there: "run_load: loader.drain(); drain: …". Read from src/kernels.
+std::string source_of(const std::vector<PtxFrame>& frames);
 
 }  // namespace fa4::emu::test

@@ -2,43 +2,17 @@
 // FlashAttention-4's forward for Blackwell on the machine, through the library: planner, tensor maps, launch, and the
 // accuracy rule. What the machine reports fails the run.
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <array>
-#include <cmath>
-#include <string>
 #include <vector>
 
 #include "emu/gemm.h"
-#include "support/case.h"
+#include "emu/sm100_forward_cases.h"
 
 namespace fa4::test {
 namespace {
 
-// Of one test: the machine reads them at every launch.
-class ForwardSchedule {
- public:
-  ForwardSchedule(const char* policy, int seed) {
-    ::setenv("FA4_EMU_POLICY", policy, 1);
-    ::setenv("FA4_EMU_SEED", std::to_string(seed).c_str(), 1);
-  }
-  ~ForwardSchedule() {
-    ::unsetenv("FA4_EMU_POLICY");
-    ::unsetenv("FA4_EMU_SEED");
-  }
-  ForwardSchedule(const ForwardSchedule&) = delete;
-  ForwardSchedule& operator=(const ForwardSchedule&) = delete;
-};
-
 constexpr std::array kForwardPolicies = {"eager", "lazy", "reverse", "torn", "random"};
-
-// 16 of a row's 128 exponentials are a polynomial.
-Case blackwell(Case c) {
-  if (c.dtype == Dtype::Float32) c.dtype = Dtype::BFloat16;
-  c.backward = false;
-  c.lse_tolerance = kLseToleranceDegree3;
-  return c;
-}
 
 std::vector<Case> blackwell_cases() {
   std::vector<Case> cases = {
@@ -124,6 +98,7 @@ std::vector<Case> blackwell_cases() {
        .key_lengths = true},
       // Numbers that move the maximum, and that do not.
       {.seq_q = 130, .seq_k = 700, .head_dim = 64, .input = Input::RisingMaxima},
+      {.seq_q = 130, .seq_k = 700, .head_dim = 64, .input = Input::FallingMaxima},
       {.seq_q = 130, .seq_k = 400, .head_dim = 64, .input = Input::HugeLogits},
       {.seq_q = 130, .seq_k = 400, .head_dim = 64, .causal = true, .input = Input::OneHot},
       {.seq_q = 130, .seq_k = 400, .head_dim = 64, .input = Input::EqualRows},
@@ -180,30 +155,6 @@ TEST_P(Sm100Forward, IsRight) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, Sm100Forward, testing::ValuesIn(blackwell_cases()), CaseName());
-
-// What no synchronisation orders does not show in the result.
-TEST(Sm100Forward, HasTheSameBitsUnderEverySchedule) {
-  FA4_NEEDS_GEMM_COMPILER();
-  const Case c = blackwell({.heads = 2,
-                            .kv_heads = 1,
-                            .seq_q = 257,
-                            .seq_k = 400,
-                            .head_dim = 128,
-                            .causal = true,
-                            .input = Input::RisingMaxima});
-  Inputs inputs = make_inputs(c);
-  const Outputs first = run(c, inputs, "emulated:sm_100a", "sm100");
-  ASSERT_EQ(first.failure, "");
-  for (const char* policy : kForwardPolicies) {
-    for (int seed = 1; seed <= (policy == std::string("random") ? 4 : 1); ++seed) {
-      const ForwardSchedule schedule(policy, seed);
-      const Outputs again = run(c, inputs, "emulated:sm_100a", "sm100");
-      EXPECT_EQ(again.failure, "") << policy << " " << seed;
-      EXPECT_TRUE(bit_equal(first.out, again.out) && bit_equal(first.lse, again.lse))
-          << policy << " " << seed;
-    }
-  }
-}
 
 // Logits from far within the cap to far beyond it, against the tighter rule of a kernel without polynomials for exp2.
 TEST(Sm100Forward, CapsScoresOfEverySize) {

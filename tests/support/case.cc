@@ -10,8 +10,9 @@ namespace fa4::test {
 namespace {
 
 const char* input_name(Input input) {
-  static constexpr const char* kNames[] = {"random",     "rising_maxima", "huge_logits", "one_hot",
-                                           "equal_rows", "negative_zero", "denormals"};
+  static constexpr const char* kNames[] = {"random",    "rising_maxima", "huge_logits",
+                                           "one_hot",   "equal_rows",    "negative_zero",
+                                           "denormals", "falling_maxima"};
   return kNames[static_cast<int>(input)];
 }
 

@@ -23,7 +23,8 @@ enum class Input {
   OneHot,        // one key takes nearly all of a row
   EqualRows,     // all rows of q, k and v the same: uniform probabilities
   NegativeZero,  // half of the elements are -0
-  Denormals      // half of the elements are below the smallest normal number
+  Denormals,     // half of the elements are below the smallest normal number
+  FallingMaxima  // RisingMaxima for who takes the keys from the last to the first
 };
 
 struct Case {

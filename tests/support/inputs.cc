@@ -139,16 +139,19 @@ Generator generator_of(const Case& c, Role role, Random* random) {
   };
   const double head_dim = static_cast<double>(c.head_dim);
   const double seq_k = static_cast<double>(std::max<int64_t>(c.seq_k, 1));
+  const bool falls = c.input == Input::FallingMaxima;
   switch (c.input) {
     case Input::Random:
       return normal;
     case Input::RisingMaxima:  // scores rise by about 100 over the sequence, through dim 0
+    case Input::FallingMaxima:
       if (role == Role::Query) {
         return [=](int64_t, int64_t d) { return d == 0 ? 1.0 : normal(0, 0); };
       }
       if (role == Role::Value) return normal;
       return [=](int64_t j, int64_t d) {
-        return d == 0 ? 100 * std::sqrt(head_dim) * static_cast<double>(j) / seq_k : normal(0, 0);
+        const double at = static_cast<double>(j), steps = falls ? seq_k - 1 - at : at;
+        return d == 0 ? 100 * std::sqrt(head_dim) * steps / seq_k : normal(0, 0);
       };
     case Input::HugeLogits:
       if (role == Role::Value) return normal;
