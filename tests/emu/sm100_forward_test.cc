@@ -8,6 +8,8 @@
 
 #include "emu/gemm.h"
 #include "emu/sm100_forward_cases.h"
+#include "jit/files.h"
+#include "support/scratch.h"
 
 namespace fa4::test {
 namespace {
@@ -171,6 +173,21 @@ TEST(Sm100Forward, CapsScoresOfEverySize) {
                               "emulated:sm_103a", "sm100"))
         << softcap;
   }
+}
+
+// Of the order of MMAs, which the machine warns of in every run.
+TEST(Sm100Forward, IsReportedInTheKernelsWords) {
+  FA4_NEEDS_GEMM_COMPILER();
+  const Scratch scratch;
+  const std::string file = scratch / "report.txt";
+  ::setenv("FA4_EMU_REPORT", file.c_str(), 1);
+  EXPECT_TRUE(run_and_judge(blackwell({.seq_q = 129, .seq_k = 256, .head_dim = 128}),
+                            "emulated:sm_100a", "sm100"));
+  ::unsetenv("FA4_EMU_REPORT");
+  const std::string report = jit::read_file(file).value_or("");
+  EXPECT_NE(report.find("tmem.pipe_order"), std::string::npos) << report;
+  EXPECT_NE(report.find("writes D, S0, columns [0, 128)"), std::string::npos) << report;
+  EXPECT_NE(report.find("writes D, S1, columns [128, 256)"), std::string::npos) << report;
 }
 
 TEST(Sm100Forward, RunsOnB300WithMaximaFromTheLoad) {

@@ -223,5 +223,16 @@ TEST(Sm100Plan, LabelsCoverEveryBarrierAndWarp) {
   EXPECT_EQ(barriers, sm100::forward::kNumBarriers);
 }
 
+TEST(Sm100Plan, LabelsNameTheColumnsOfTensorMemory) {
+  std::string names;
+  uint32_t end = 0;
+  for (const TensorLabel& label : sm100_forward_spec({.head_dim = 96, .value_dim = 96}).tensor) {
+    names += label.name + " ";
+    end = std::max(end, label.column + label.columns * label.count);
+  }
+  EXPECT_EQ(names, "S0 S0/P0 O0 S1 S1/P1 O1 ");
+  EXPECT_EQ(end, 256u + 2 * 96);
+}
+
 }  // namespace
 }  // namespace fa4::plan
