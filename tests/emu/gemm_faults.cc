@@ -15,6 +15,14 @@ namespace fa4::emu::test {
 using fa4::test::GemmKernel;
 using fa4::test::GemmProblem;
 
+std::vector<SourceEdit> with_optional_waits(std::vector<SourceEdit> edits) {
+  edits.insert(edits.begin(), {{"tile/ring.h", "wait_and_step(u32 barriers) {",
+                                "wait_and_step(u32 barriers, bool waits = true) {"},
+                               {"tile/ring.h", "    wait_for_phase(barriers",
+                                "    if (waits) wait_for_phase(barriers"}});
+  return edits;
+}
+
 void expect_found(const GemmKernel& kernel, const GemmFault& fault, GemmProblem problem) {
   const std::string ptx = ptx_with(kernel.spec, kernel.target(), fault.edits);
   const std::string right_ptx = fa4::test::gemm_ptx(kernel);

@@ -17,6 +17,9 @@ struct GemmFault {
       signs;  // codes, beginnings of codes, or "spoiled"; empty: only a detector to come sees it
 };
 
+// Together with edits that give the rings' wait_and_step a second argument, whether it waits.
+std::vector<SourceEdit> with_optional_waits(std::vector<SourceEdit> edits);
+
 // Runs the kernel with the fault on a problem, in one cluster, under every policy.
 void expect_found(const fa4::test::GemmKernel& kernel, const GemmFault& fault,
                   fa4::test::GemmProblem problem);

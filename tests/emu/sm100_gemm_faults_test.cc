@@ -11,33 +11,27 @@ namespace {
 // Gives FullSlots a form that does not wait, and makes it the base of MmaRing or ConsumerRing: `base` in its constructor.
 std::vector<SourceEdit> without_waits(SourceEdit base, const std::string& user) {
   static const std::string ring = "tile/ring.h";
-  return {
-      {ring, "wait_and_step(u32 barriers) {", "wait_and_step(u32 barriers, bool waits = true) {"},
-      {ring, "    wait_for_phase(barriers", "    if (waits) wait_for_phase(barriers"},
-      {ring, "template <u32 kStages>\nclass FullSlots",
-       "template <u32 kStages, bool kWaits = true>\nclass FullSlots"},
-      {ring, "wait_and_step(full_)", "wait_and_step(full_, kWaits)"},
-      {ring, "class " + user + " : public FullSlots<kStages>",
-       "class " + user + " : public FullSlots<kStages, false>"},
-      std::move(base)};
+  return with_optional_waits({{ring, "template <u32 kStages>\nclass FullSlots",
+                               "template <u32 kStages, bool kWaits = true>\nclass FullSlots"},
+                              {ring, "wait_and_step(full_)", "wait_and_step(full_, kWaits)"},
+                              {ring, "class " + user + " : public FullSlots<kStages>",
+                               "class " + user + " : public FullSlots<kStages, false>"},
+                              std::move(base)});
 }
 
 const std::vector<GemmFault>& sm100_gemm_faults() {
-  static const std::string gemm = "sm100/gemm/";
+  static const std::string gemm = "sm100/gemm/", boxes = "tile/box_store.h";
   static const std::vector<GemmFault> faults = {
       {"AllWarpsInOneStoreBuffer",
        {{gemm + "store.h", "smem.c[warp_idx]", "smem.c[0]"}},
        {"race", "spoiled"}},
       {"NoWarpBarrierBeforeTheStore",
-       {{gemm + "store.h", "      ptx::fence_proxy_async();\n      __syncwarp();\n",
-         "      ptx::fence_proxy_async();\n"}},
+       {{boxes, "    ptx::fence_proxy_async();\n    __syncwarp();\n",
+         "    ptx::fence_proxy_async();\n"}},
        {"proxy"}},
-      {"NoProxyFenceBeforeTheStore",
-       {{gemm + "store.h", "      ptx::fence_proxy_async();\n", ""}},
-       {"proxy"}},
+      {"NoProxyFenceBeforeTheStore", {{boxes, "    ptx::fence_proxy_async();\n", ""}}, {"proxy"}},
       {"BufferOverwrittenWhileItIsStored",
-       {{gemm + "store.h", "wait_group_read<kStoreBuffers - 1>()",
-         "wait_group_read<kStoreBuffers>()"}},
+       {{boxes, "wait_group_read<kBuffers - 1>()", "wait_group_read<kBuffers>()"}},
        {"race", "spoiled"}},
       {"SlotReleasedBeforeItsMmas",
        {{gemm + "mma.h", "k == 0);\n      commit<config>(ring.empty(slot), place.writers_mask());",
@@ -74,10 +68,8 @@ const std::vector<GemmFault>& sm100_gemm_faults() {
                      "ConsumerRing"),
        {"tmem", "race", "mbar", "spoiled", "deadlock"}},
       {"HalfOverwrittenBeforeItIsRead",
-       {{"tile/ring.h", "wait_and_step(u32 barriers) {",
-         "wait_and_step(u32 barriers, bool waits = true) {"},
-        {"tile/ring.h", "    wait_for_phase(barriers", "    if (waits) wait_for_phase(barriers"},
-        {"tile/ring.h", "wait_and_step(empty_)", "wait_and_step(empty_, kStages != 2)"}},
+       with_optional_waits(
+           {{"tile/ring.h", "wait_and_step(empty_)", "wait_and_step(empty_, kStages != 2)"}}),
        {"tmem", "race", "mbar", "spoiled"}},
       {"HalfReleasedBeforeItIsRead",
        {{gemm + "store.h", "if (box == kBlockN / kStoreCols - 1) {", "if (box == 0) {"}},

@@ -9,7 +9,7 @@ namespace fa4::emu::test {
 namespace {
 
 const std::vector<GemmFault>& sm90_gemm_faults() {
-  static const std::string gemm = "sm90/gemm/";
+  static const std::string gemm = "sm90/gemm/", boxes = "tile/box_store.h";
   static const std::vector<GemmFault> faults = {
       {"AllWarpsInOneStoreBuffer",
        {{gemm + "mma.h", "smem.c[warp_idx]", "smem.c[0]"}},
@@ -19,12 +19,10 @@ const std::vector<GemmFault>& sm90_gemm_faults() {
          "    ring.release(held_slot);\n    ptx::wgmma_wait_group<1>();"}},
        {"race", "mbar", "deadlock", "spoiled"}},
       {"NoWarpBarrierBeforeTheStore",
-       {{gemm + "store.h", "      ptx::fence_proxy_async();\n      __syncwarp();\n",
-         "      ptx::fence_proxy_async();\n"}},
+       {{boxes, "    ptx::fence_proxy_async();\n    __syncwarp();\n",
+         "    ptx::fence_proxy_async();\n"}},
        {"proxy"}},
-      {"NoProxyFenceBeforeTheStore",
-       {{gemm + "store.h", "      ptx::fence_proxy_async();\n", ""}},
-       {"proxy"}},
+      {"NoProxyFenceBeforeTheStore", {{boxes, "    ptx::fence_proxy_async();\n", ""}}, {"proxy"}},
       {"LastSlotIsNotReleased",
        {{gemm + "mma.h", "  ptx::hold(acc);\n  ring.release(held_slot);", "  ptx::hold(acc);"}},
        {"deadlock"}},
@@ -35,17 +33,14 @@ const std::vector<GemmFault>& sm90_gemm_faults() {
        {{gemm + "load.h", "expect_tx(full, kSlotBytes)", "expect_tx(full, kSlotBytes - 8192)"}},
        {"race", "mbar", "smem", "deadlock", "spoiled"}},
       {"NoWaitForTheSlot",
-       {{"tile/ring.h", "wait_and_step(u32 barriers) {",
-         "wait_and_step(u32 barriers, bool waits = true) {"},
-        {"tile/ring.h", "    wait_for_phase(barriers", "    if (waits) wait_for_phase(barriers"},
-        {"tile/ring.h", "wait_and_step(full_)", "wait_and_step(full_, false)"}},
+       with_optional_waits(
+           {{"tile/ring.h", "wait_and_step(full_)", "wait_and_step(full_, false)"}}),
        {"race", "mbar", "smem", "spoiled", "deadlock"}},
       {"NoWaitForTheLastWgmma",
        {{gemm + "mma.h", "  ptx::wgmma_wait_group<0>();\n", ""}},
        {"reg", "race", "spoiled", "wgmma"}},
       {"BufferOverwrittenWhileItIsStored",
-       {{gemm + "store.h", "wait_group_read<kStoreBuffers - 1>()",
-         "wait_group_read<kStoreBuffers>()"}},
+       {{boxes, "wait_group_read<kBuffers - 1>()", "wait_group_read<kBuffers>()"}},
        {"race", "spoiled"}},
       {"PeersAreNotTold",
        {{gemm + "mma.h", "Place<config>(ptx::cluster_ctarank()).shares_with(thread)",

@@ -8,6 +8,7 @@
 #include "sm100/gemm/mma.h"
 #include "sm100/gemm/roles.h"
 #include "sm100/gemm/store.h"
+#include "tile/sync_cluster.h"
 
 namespace fa4::sm100::gemm {
 
@@ -25,10 +26,10 @@ FA4_DEVICE void set_up(Storage<config>& smem) {
   ptx::fence_mbarrier_init();
 }
 
+// The same for TMEM.
 FA4_DEVICE void sync_cluster() {
   ptx::tcgen05_fence_before_thread_sync();
-  ptx::barrier_cluster_arrive();
-  ptx::barrier_cluster_wait();
+  fa4::sync_cluster();
   ptx::tcgen05_fence_after_thread_sync();
 }
 

@@ -10,10 +10,10 @@
 #include "ptx/memory.h"
 #include "ptx/registers.h"
 #include "ptx/sync.h"
-#include "ptx/tma.h"
 #include "ptx/tmem.h"
 #include "ptx/tmem_access.h"
 #include "sm100/gemm/storage.h"
+#include "tile/box_store.h"
 #include "tile/ring.h"
 #include "tile/swizzle.h"
 #include "tile/tile_scheduler.h"
@@ -23,11 +23,7 @@ namespace fa4::sm100::gemm {
 class CStore {
  public:
   FA4_DEVICE CStore(const TensorMap& c_map, u32 c_smem, u32 warp_idx)
-      : c_map_(c_map),
-        c_smem_(c_smem),
-        warp_row_(warp_idx * kStoreRows),
-        lane_(threadIdx.x % 32),
-        leader_(ptx::elect_sync()) {}
+      : boxes_(c_map, c_smem), warp_row_(warp_idx * kStoreRows), lane_(threadIdx.x % 32) {}
 
   // From this half of TMEM, which is Mma's again as soon as it is read.
   template <class Halves>
@@ -45,27 +41,12 @@ class CStore {
         __syncwarp();
         halves.release(half);
       }
-      const u32 box_smem = c_smem_ + box % kStoreBuffers * kBoxBytes;
-      // The buffer is ours when the store before the last has read it; only its issuer can tell.
-      if (leader_) ptx::cp_async_bulk_wait_group_read<kStoreBuffers - 1>();
-      __syncwarp();
-      write_row(box_smem, row);
-      ptx::fence_proxy_async();
-      __syncwarp();
-      // The buffer is TMA's.
-      if (leader_) {
-        const u32 c_col = tile.col * kBlockN + box * kStoreCols;
-        ptx::cp_async_bulk_tensor_2d_store(c_map_, c_col, c_row, box_smem);
-        ptx::cp_async_bulk_commit_group();
-      }
+      boxes_.store(box, tile.col * kBlockN + box * kStoreCols, c_row,
+                   [&](u32 box_smem) { write_row(box_smem, row); });
     }
   }
 
-  // SMEM must outlive the stores that read it; global memory is complete when the grid is.
-  FA4_DEVICE void drain() const {
-    if (leader_) ptx::cp_async_bulk_wait_group_read<0>();
-    __syncwarp();
-  }
+  FA4_DEVICE void drain() const { boxes_.drain(); }
 
  private:
   static constexpr u32 kBoxBytes = kStoreRows * kStoreCols * sizeof(bf16);
@@ -85,9 +66,8 @@ class CStore {
     }
   }
 
-  const TensorMap& c_map_;
-  u32 c_smem_, warp_row_, lane_;
-  bool leader_;
+  BoxStore<kStoreBuffers, kBoxBytes> boxes_;
+  u32 warp_row_, lane_;
 };
 
 // One warp.

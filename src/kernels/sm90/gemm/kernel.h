@@ -2,11 +2,11 @@
 // The Hopper GEMM: sets up, dispatches the roles, tears down. README.md shows the schedule.
 #pragma once
 
-#include "ptx/cluster.h"
 #include "ptx/sync.h"
 #include "sm90/gemm/load.h"
 #include "sm90/gemm/mma.h"
 #include "sm90/gemm/roles.h"
+#include "tile/sync_cluster.h"
 
 namespace fa4::sm90::gemm {
 
@@ -18,11 +18,6 @@ FA4_DEVICE void set_up(Storage<config>& smem) {
     ptx::mbarrier_init(ptx::smem_address(&smem.empty[slot]), empty_arrivals(config));
   }
   ptx::fence_mbarrier_init();
-}
-
-FA4_DEVICE void sync_cluster() {
-  ptx::barrier_cluster_arrive();
-  ptx::barrier_cluster_wait();
 }
 
 template <Sm90GemmConfig config>

@@ -8,9 +8,8 @@
 
 #include "ptx/math.h"
 #include "ptx/stmatrix.h"
-#include "ptx/sync.h"
-#include "ptx/tma.h"
 #include "sm90/gemm/config.h"
+#include "tile/box_store.h"
 #include "tile/swizzle.h"
 #include "tile/tile_scheduler.h"
 
@@ -19,37 +18,18 @@ namespace fa4::sm90::gemm {
 class CStore {
  public:
   FA4_DEVICE CStore(const TensorMap& c_map, u32 c_smem, u32 warp_idx)
-      : c_map_(c_map),
-        c_smem_(c_smem),
-        warp_row_(warp_idx * kStoreRows),
-        lane_(threadIdx.x % 32),
-        leader_(ptx::elect_sync()) {}
+      : boxes_(c_map, c_smem), warp_row_(warp_idx * kStoreRows), lane_(threadIdx.x % 32) {}
 
   FA4_DEVICE void store_tile(const float (&acc)[kAccumulators], TileIndex tile) const {
     const u32 c_row = tile.row * kBlockM + warp_row_;
 #pragma unroll
     for (u32 box = 0; box < kBlockN / kStoreCols; ++box) {
-      const u32 box_smem = c_smem_ + box % kStoreBuffers * kBoxBytes;
-      // The buffer is ours when the store before the last has read it; only its issuer can tell.
-      if (leader_) ptx::cp_async_bulk_wait_group_read<kStoreBuffers - 1>();
-      __syncwarp();
-      write_box(box_smem, acc, box);
-      ptx::fence_proxy_async();
-      __syncwarp();
-      // The buffer is TMA's.
-      if (leader_) {
-        const u32 c_col = tile.col * kBlockN + box * kStoreCols;
-        ptx::cp_async_bulk_tensor_2d_store(c_map_, c_col, c_row, box_smem);
-        ptx::cp_async_bulk_commit_group();
-      }
+      boxes_.store(box, tile.col * kBlockN + box * kStoreCols, c_row,
+                   [&](u32 box_smem) { write_box(box_smem, acc, box); });
     }
   }
 
-  // SMEM must outlive the stores that read it; global memory is complete when the grid is.
-  FA4_DEVICE void drain() const {
-    if (leader_) ptx::cp_async_bulk_wait_group_read<0>();
-    __syncwarp();
-  }
+  FA4_DEVICE void drain() const { boxes_.drain(); }
 
  private:
   static constexpr u32 kBoxBytes = kStoreRows * kStoreCols * sizeof(bf16);
@@ -68,9 +48,8 @@ class CStore {
     }
   }
 
-  const TensorMap& c_map_;
-  u32 c_smem_, warp_row_, lane_;
-  bool leader_;
+  BoxStore<kStoreBuffers, kBoxBytes> boxes_;
+  u32 warp_row_, lane_;
 };
 
 }  // namespace fa4::sm90::gemm
