@@ -34,28 +34,29 @@ std::vector<Case> blackwell_cases() {
        .causal = true},
       {.seq_q = 70, .seq_k = 700, .head_dim = 128, .causal = true},
       // Head dims: each map of SMEM, and what is padded to it.
-      {.heads = 2, .seq_q = 200, .seq_k = 300, .head_dim = 64},
+      {.heads = 2, .kv_heads = 2, .seq_q = 200, .seq_k = 300, .head_dim = 64},
       {.heads = 2, .seq_q = 200, .seq_k = 300, .head_dim = 96, .causal = true},
-      {.heads = 2, .seq_q = 300, .seq_k = 520, .head_dim = 192, .value_dim = 128},
+      {.heads = 2, .kv_heads = 2, .seq_q = 300, .seq_k = 520, .head_dim = 192, .value_dim = 128},
       {.heads = 2, .seq_q = 300, .seq_k = 520, .head_dim = 192, .value_dim = 128, .causal = true},
-      {.heads = 2, .seq_q = 140, .seq_k = 150, .head_dim = 8, .causal = true},
+      {.heads = 2, .kv_heads = 2, .seq_q = 140, .seq_k = 150, .head_dim = 8, .causal = true},
       {.heads = 2, .seq_q = 140, .seq_k = 150, .head_dim = 72, .value_dim = 40},
-      {.heads = 2, .seq_q = 140, .seq_k = 150, .head_dim = 136, .value_dim = 120},
+      {.heads = 2, .kv_heads = 2, .seq_q = 140, .seq_k = 150, .head_dim = 136, .value_dim = 120},
       // Groups of heads, packed and not.
       {.heads = 8, .kv_heads = 2, .seq_q = 65, .seq_k = 260, .head_dim = 128, .causal = true},
       {.heads = 6, .kv_heads = 2, .seq_q = 65, .seq_k = 260, .head_dim = 128, .causal = true},
       {.heads = 16, .kv_heads = 1, .seq_q = 1, .seq_k = 515, .head_dim = 64},
       // Masks and scores.
       {.heads = 2,
+       .kv_heads = 2,
        .seq_q = 300,
        .seq_k = 600,
        .head_dim = 128,
        .window_left = 100,
        .window_right = 50},
       {.heads = 2, .seq_q = 300, .seq_k = 600, .head_dim = 64, .causal = true, .window_left = 127},
-      {.heads = 2, .seq_q = 300, .seq_k = 600, .head_dim = 64, .window_right = 3},
+      {.heads = 2, .kv_heads = 2, .seq_q = 300, .seq_k = 600, .head_dim = 64, .window_right = 3},
       {.heads = 2, .seq_q = 140, .seq_k = 150, .head_dim = 64, .causal = true, .softcap = 3},
-      {.heads = 2, .seq_q = 140, .seq_k = 150, .head_dim = 64, .scale = -0.3},
+      {.heads = 2, .kv_heads = 2, .seq_q = 140, .seq_k = 150, .head_dim = 64, .scale = -0.3},
       {.heads = 4,
        .kv_heads = 2,
        .seq_q = 140,
@@ -63,7 +64,13 @@ std::vector<Case> blackwell_cases() {
        .head_dim = 64,
        .causal = true,
        .sink = true},
-      {.heads = 2, .seq_q = 300, .seq_k = 70, .head_dim = 64, .causal = true, .sink = true},
+      {.heads = 2,
+       .kv_heads = 2,
+       .seq_q = 300,
+       .seq_k = 70,
+       .head_dim = 64,
+       .causal = true,
+       .sink = true},
       // Lengths.
       {.batch = 4,
        .heads = 2,
@@ -139,8 +146,6 @@ std::vector<Case> blackwell_cases() {
   for (Case& c : cases) {
     c = blackwell(c);
     c.seed = seed++;
-    if (c.kv_heads == 1 && c.heads == 2 && !c.packed && c.batch == 1)
-      c.kv_heads = c.seed % 2 ? 2 : 1;
   }
   return cases;
 }
