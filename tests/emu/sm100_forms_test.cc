@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The spellings of sm_100: what the machine takes the vendor's assembler must take, for the same architectures, and what it
 // refuses that must refuse. Without ptxas in the path (or FA4_PTXAS) the second half is skipped.
-#include <fmt/format.h>
-
-#include <cstdlib>
-#include <fstream>
-
+#include "emu/assembler.h"
 #include "emu/programs.h"
-#include "support/scratch.h"
 
 namespace fa4::emu::test {
 namespace {
@@ -109,28 +104,6 @@ constexpr Spelling kSpellings[] = {
     {kNone, "wgmma.fence.sync.aligned"},
 };
 
-std::string entry_with(const std::string& text, size_t number) {
-  return fmt::format(R"(
-.visible .entry form_{}()
-{{
-  .reg .pred %p<8>;
-  .reg .b8 %b<4>;
-  .reg .b16 %rs<8>;
-  .reg .b32 %r<16>;
-  .reg .f32 %f<16>;
-  .reg .b64 %rd<16>;
-  .reg .b128 %q<4>;
-  {};
-  ret;
-}}
-)",
-                     number, text);
-}
-
-std::string module_with(uint32_t arch, const std::string& entries) {
-  return fmt::format(".version 9.0\n.target sm_{}a\n.address_size 64\n", arch) + entries;
-}
-
 TEST(Sm100Forms, TheMachineTakesWhatItSays) {
   for (const Takes on : {kOn100, kOn103}) {
     const uint32_t arch = on == kOn100 ? 100 : 103;
@@ -147,28 +120,6 @@ TEST(Sm100Forms, TheMachineTakesWhatItSays) {
     }
   }
 }
-
-class Assembler {
- public:
-  Assembler() {
-    const char* named = std::getenv("FA4_PTXAS");
-    command_ = named != nullptr ? named : "ptxas";
-    there_ = std::system((command_ + " --version > /dev/null 2>&1").c_str()) == 0;
-  }
-  bool is_there() const { return there_; }
-  bool takes(uint32_t arch, const std::string& module) const {
-    const std::string path = scratch_ / "forms.ptx";
-    std::ofstream(path) << module;
-    return std::system(fmt::format("{} -arch=sm_{}a {} -o {} > /dev/null 2>&1", command_, arch,
-                                   path, scratch_ / "forms.cubin")
-                           .c_str()) == 0;
-  }
-
- private:
-  std::string command_;
-  bool there_ = false;
-  fa4::test::Scratch scratch_;
-};
 
 TEST(Sm100Forms, TheAssemblerAgrees) {
   const Assembler assembler;
