@@ -25,6 +25,11 @@ Outcome tmem_alloc(Warp& warp, const Instr& i) {
   const int lane = std::countr_zero(warp.active);
   if (const std::optional<uint32_t> to = shared_address(warp, place, lane)) {
     store(warp, Space::Shared, *to, lane, &column, sizeof column);
+    const Cta& cta = *warp.cta;
+    const uint32_t offset = *to & kOffsetMask;
+    if (*to >> kRankShift == cta.rank && offset + sizeof column <= cta.shared.size()) {
+      cta.cluster->shadow.note_address(warp.agent, cta.shadow_offset(cta.shared.data() + offset));
+    }
   }
   return Outcome::Yield;
 }

@@ -10,6 +10,7 @@
 #include "emu/isa/decoder.h"
 #include "emu/isa/lanes.h"
 #include "emu/isa/table.h"
+#include "emu/isa/tcgen05_collector.h"
 #include "emu/isa/tcgen05_group.h"
 #include "emu/isa/tcgen05_mma_op.h"
 #include "emu/machine/cluster.h"
@@ -29,7 +30,8 @@ struct Tcgen05MmaForm {
     kInputNumber = 32,  // enable-input-d is a number:
     kInputTrue = 64,
     kInputNegated = 128,  // it is a predicate that is negated
-    kKind = 8,            // shift
+    kKind = 8,            // shift, 2 bits
+    kCollector = 10,      // likewise
   };
   static constexpr uint32_t kNumNumbers = 6;
 
@@ -47,6 +49,7 @@ struct Tcgen05MmaForm {
   bool has(Flags flag) const { return (flags & flag) != 0; }
   uint32_t group() const { return has(kPair) ? 2 : 1; }
   Tcgen05Kind kind() const { return static_cast<Tcgen05Kind>(flags >> kKind & 3); }
+  CollectorUse collector() const { return static_cast<CollectorUse>(flags >> kCollector & 3); }
 
  private:
   static Place place(const uint32_t* pair) {
@@ -95,6 +98,7 @@ void tcgen05_multiply_lane(Warp& warp, const Instr& i, const Tcgen05MmaForm& for
     report(warp, Level::Error, fault.code, "bad descriptor: " + fault.text);
     return;
   }
+  tcgen05_collect(warp, shape, values, form.collector());
   issue(std::make_unique<Tcgen05MmaOp>(warp, lane, shape, values));
 }
 
@@ -159,6 +163,11 @@ Instr decode_tcgen05_mma(Decoder& decoder, const Words& words, const ptx::Instru
   const uint32_t group = words.has("cta_group::2") ? 2 : 1;
   Instr instr{.exec = tcgen05_multiply};
   std::vector<uint32_t> list = {static_cast<uint32_t>(kind) << Tcgen05MmaForm::kKind, 0};
+  const CollectorUse use = words.has("collector::a::fill")      ? CollectorUse::Fill
+                           : words.has("collector::a::use")     ? CollectorUse::Use
+                           : words.has("collector::a::lastuse") ? CollectorUse::LastUse
+                                                                : CollectorUse::Discard;
+  list[0] |= static_cast<uint32_t>(use) << Tcgen05MmaForm::kCollector;
   if (group == 2) list[0] |= Tcgen05MmaForm::kPair;
   if (decoder.exact()) list[0] |= Tcgen05MmaForm::kExact;
   tcgen05_append_place(decoder, text.operands[0], "D", &list);

@@ -44,6 +44,7 @@ Tcgen05MmaOp::Tcgen05MmaOp(Warp& issuer, int lane, const Tcgen05Shape& shape,
     note_operand(layout_b_, shape.columns());
   }
   note_addresses();
+  if (!bad_ && issuer.cta->cluster->shadow.enabled()) note_reach();
 }
 
 void Tcgen05MmaOp::describe(uint64_t descriptor, const char* which, uint32_t rows, bool transposed,
@@ -95,15 +96,54 @@ void Tcgen05MmaOp::note_operand(const MatrixLayout& layout, uint32_t rows) {
   for (uint32_t group = 0; group < shape_.group; ++group) {
     const Cta& cta = *ctas_[group];
     const uint32_t in_shadow = cta.shadow_offset(cta.shared.data());
-    const uint64_t rank = uint64_t{cta.rank} << kRankShift;
     for_unit_runs(layout, units, [&](uint32_t begin, uint32_t end) {
       const Conflict conflict = shadow.copy_reads(id, site, in_shadow + begin, end - begin);
       if (conflict.kind == Conflict::Kind::None || conflict.kind == Conflict::Kind::Unwritten) {
         return;
       }
-      note_source(*this, rank | begin, lane_, end - begin, MatrixLayout::kUnitBytes, true);
+      note_races(group, begin, end);
     });
   }
+}
+
+// A race about some rows concerns who reads what comes of them; a fence that is missing concerns all.
+void Tcgen05MmaOp::note_races(uint32_t group, uint32_t begin, uint32_t end) {
+  const Cta& cta = *ctas_[group];
+  Shadow& shadow = warp->cta->cluster->shadow;
+  const uint32_t in_shadow = cta.shadow_offset(cta.shared.data());
+  for (uint32_t at = begin; at < end; at += MatrixLayout::kUnitBytes) {
+    const Conflict conflict = shadow.copy_reads(id, site, in_shadow + at, MatrixLayout::kUnitBytes);
+    switch (conflict.kind) {
+      case Conflict::Kind::None:
+      case Conflict::Kind::Unwritten:
+        break;
+      case Conflict::Kind::Unfenced:
+      case Conflict::Kind::UnfencedLanes:
+        report_conflict(*warp, conflict, at, lane_, Access::Read);
+        break;
+      default:
+        raced_.push_back(in_shadow + at);
+        if (!race_) race_ = describe_conflict(*warp, conflict, at, lane_, Access::Read);
+    }
+  }
+}
+
+void Tcgen05MmaOp::note_reach() {
+  auto reach = std::make_unique<Tcgen05Reach>(
+      id, site,
+      Tcgen05Operands{shape_,
+                      ctas_,
+                      values_.a_in_tensor_memory,
+                      layout_a_,
+                      layout_b_,
+                      values_.d,
+                      {lanes(0), shape_.group == 2 ? lanes(1) : TmemLanes{}}});
+  OperandRaces& races = warp->cta->cluster->operand_races;
+  if (race_) {
+    std::ranges::sort(raced_);
+    races.meet(*reach, raced_, race_->code, race_->text);
+  }
+  races.add(std::move(reach));
 }
 
 uint32_t Tcgen05MmaOp::sixteens() const {

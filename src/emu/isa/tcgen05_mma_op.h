@@ -5,10 +5,14 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "emu/isa/tcgen05_core.h"
+#include "emu/isa/tcgen05_reach.h"
 #include "emu/isa/tcgen05_shape.h"
+#include "emu/machine/conflict.h"
 #include "emu/machine/cta.h"
 #include "emu/machine/matrix_descriptor.h"
 #include "emu/machine/tensor_op.h"
@@ -49,6 +53,8 @@ class Tcgen05MmaOp final : public TensorOp {
                 MatrixLayout* layout);
   bool is_within(const MatrixLayout& layout, uint32_t rows) const;
   void note_operand(const MatrixLayout& layout, uint32_t rows);
+  void note_races(uint32_t group, uint32_t begin, uint32_t end);
+  void note_reach();
   void note_addresses();
   void take_a();
   void take_b();
@@ -60,6 +66,9 @@ class Tcgen05MmaOp final : public TensorOp {
   std::array<Cta*, 2> ctas_{};
   MatrixLayout layout_a_, layout_b_;
   bool bad_ = false;  // an operand is: D will be poison
+  // Of operands, until the addresses have been noted: what meets a race, and the first of them.
+  std::vector<uint32_t> raced_;
+  std::optional<ConflictText> race_;
   std::array<bool, 2> d_is_there_{};
   std::array<std::unique_ptr<Tcgen05A>, 2> a_;
   std::unique_ptr<Tcgen05B> b_;

@@ -13,6 +13,7 @@
 #include "emu/machine/async.h"
 #include "emu/machine/cta.h"
 #include "emu/machine/mbarrier.h"
+#include "emu/machine/operand_race.h"
 #include "emu/machine/pending.h"
 #include "emu/machine/random.h"
 #include "emu/machine/shadow.h"
@@ -39,6 +40,7 @@ struct Cluster {
   std::vector<std::unique_ptr<AsyncOp>> operations;       // unfinished, oldest first
   uint64_t num_operations = 0;                            // ever
   std::unordered_map<uint32_t, TensorPipe> tensor_pipes;  // by agent * 32 + lane
+  OperandRaces operand_races;
   MbarrierLedger mbarriers;
   ClusterBarrier barrier;
   Random random{0};

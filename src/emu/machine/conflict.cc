@@ -24,6 +24,9 @@ constexpr ConflictRow kConflicts[] = {
      "write"},
     {Conflict::Kind::WriteRead, "race.write_vs_read", "race: no barrier orders {0} after the {1}",
      "write"},
+    {Conflict::Kind::AddressRelaxed, "race.relaxed_barrier",
+     "order assumed: {0} comes behind a barrier with relaxed arrivals, which orders no memory, after the {1}",
+     "write"},
     {Conflict::Kind::ReadWrite, "race.read_vs_write", "race: no barrier orders {0} after the {1}",
      "read"},
     {Conflict::Kind::CopyPending, "race.copy_pending",
@@ -31,6 +34,8 @@ constexpr ConflictRow kConflicts[] = {
     {Conflict::Kind::CopyReading, "race.copy_pending",
      "race: {0} meets the {1}, which reads it, and for which nobody has waited",
      "asynchronous operation"},
+    {Conflict::Kind::MmaReading, "race.copy_pending",
+     "race: {0} meets the {1}, which reads it, and for which nobody has waited", "tcgen05.mma"},
     {Conflict::Kind::Unfenced, "proxy.unfenced",
      "race: {0} is of the asynchronous proxy, and no fence.proxy.async comes after the {1}",
      "write"},
@@ -44,9 +49,8 @@ constexpr ConflictRow kConflicts[] = {
 
 }  // namespace
 
-void report_conflict(Warp& warp, const Conflict& conflict, uint32_t offset, int lane,
-                     Access access) {
-  if (conflict.kind == Conflict::Kind::None) return;
+ConflictText describe_conflict(const Warp& warp, const Conflict& conflict, uint32_t offset,
+                               int lane, Access access) {
   const ConflictRow& row =
       *std::find_if(std::begin(kConflicts), std::end(kConflicts),
                     [&](const ConflictRow& one) { return one.kind == conflict.kind; });
@@ -57,7 +61,21 @@ void report_conflict(Warp& warp, const Conflict& conflict, uint32_t offset, int 
     other = fmt::format("{} of {} at {}", row.other, warp.cta->cluster->name_of(conflict.warp),
                         warp.cta->describer->site(*static_cast<const Instr*>(conflict.site)));
   }
-  report(warp, Level::Error, row.code, fmt::format(fmt::runtime(row.sentence), here, other));
+  return {row.code, fmt::format(fmt::runtime(row.sentence), here, other)};
+}
+
+void report_conflict(Warp& warp, const Conflict& conflict, uint32_t offset, int lane,
+                     Access access) {
+  if (conflict.kind == Conflict::Kind::None) return;
+  const ConflictText says = describe_conflict(warp, conflict, offset, lane, access);
+  Cluster& cluster = *warp.cta->cluster;
+  const std::vector<Shadow::LateRead> late = cluster.shadow.take_late_reads();
+  const bool unread = late.empty() || cluster.operand_races.overwrite(late, says.code, says.text);
+  if (conflict.kind == Conflict::Kind::MmaReading && unread) return;
+  const uint32_t first = warp.cta->first_agent;
+  const bool own = conflict.warp >= first && conflict.warp < first + warp.cta->warps.size();
+  const bool harmless = conflict.kind == Conflict::Kind::AddressRelaxed && own;
+  report(warp, harmless ? Level::Warning : Level::Error, says.code, says.text);
 }
 
 }  // namespace fa4::emu

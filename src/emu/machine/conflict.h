@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "emu/machine/memory.h"
 #include "emu/machine/shadow.h"
@@ -14,7 +15,14 @@ inline bool is_read(Access access) {
 }
 inline const char* verb_of(Access access) { return is_read(access) ? "read" : "write"; }
 
-// The conflict of a lane's access to an offset in shared memory.
+// Code and sentence of the conflict of a lane's access to an offset in shared memory.
+struct ConflictText {
+  const char* code;
+  std::string text;
+};
+ConflictText describe_conflict(const Warp& warp, const Conflict& conflict, uint32_t offset,
+                               int lane, Access access);
+// Reports it; but a write over what a tcgen05.mma reads is kept until somebody reads what came of it (operand_race.h).
 void report_conflict(Warp& warp, const Conflict& conflict, uint32_t offset, int lane,
                      Access access);
 

@@ -21,10 +21,12 @@ void Shadow::reset(bool enabled, uint32_t bytes, uint32_t num_warps) {
   readers_.clear();
   sources_.clear();
   lists_.assign(1, {});
+  late_reads_.clear();
   channels_.clear();
   fences_.assign(num_warps, {});
   given_.clear();
   fenced_.assign(num_warps, {});
+  before_.assign(num_warps, {});
   taken_.assign(num_warps, {});
 }
 
@@ -52,7 +54,11 @@ bool Shadow::ordered(uint32_t warp, const Event& write, Conflict* conflict) cons
     return false;
   }
   if (write.warp == warp || clock(warp, write.warp) >= write.clock) return true;
-  *conflict = {Conflict::Kind::WriteRead, write.warp, write.site};
+  const Clocks& before = before_[warp];
+  const bool came_before = write.warp < before.size() && before[write.warp] >= write.clock;
+  *conflict = {
+      write.address && came_before ? Conflict::Kind::AddressRelaxed : Conflict::Kind::WriteRead,
+      write.warp, write.site};
   return false;
 }
 

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace fa4::emu {
@@ -27,6 +28,8 @@ struct Conflict {
     ReadWrite,    // an unordered read, overwritten
     CopyPending,  // bytes that an operation writes, which has not been waited for
     CopyReading,  // bytes that an operation reads, which has not been waited for
+    MmaReading,   // likewise of a tcgen05.mma: LateRead
+    AddressRelaxed,  // WriteRead, of an address of tensor memory, behind a barrier with relaxed arrivals
     Unfenced,  // bytes that an operation reads, and no proxy fence has carried an ordinary write of them over
     PipeOrder,  // as CopyPending or CopyReading, by an operation of the same thread's pipe that is not ordered before
     UnfencedLanes,  // likewise: each lane has fenced for itself, and no warp barrier has told the one that issues
@@ -85,6 +88,9 @@ class Shadow {
   // As an atomic does. Of several that are under way the last is known.
   Conflict copy_changes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
 
+  // What a warp has just written to these four bytes is the address that tcgen05.alloc answers.
+  void note_address(uint32_t warp, uint32_t offset);
+
   // Tensor memory: cells behind those of shared memory, a byte for each lane of a column, 16 lanes together. Returns where
   // they begin.
   uint32_t add_memory(uint32_t bytes);
@@ -101,6 +107,15 @@ class Shadow {
   bool is_all_written(uint32_t offset, uint32_t bytes) const;
   // The memory is given up by a warp; nobody has written there afterwards.
   Conflict forget(uint32_t warp, uint32_t offset, uint32_t bytes);
+
+  // Bytes that a tcgen05.mma reads, overwritten before its end is known: what came of them has perhaps not been read
+  // (operand_race.h).
+  struct LateRead {
+    uint32_t copy;
+    uint32_t offset;  // of 16 bytes
+  };
+  // Those that the last question found.
+  std::vector<LateRead> take_late_reads() { return std::exchange(late_reads_, {}); }
 
   // fence.proxy.async by so many lanes of a warp, and a barrier among its lanes.
   void fence_proxy(uint32_t warp, int lanes);
@@ -120,8 +135,8 @@ class Shadow {
   // Release and acquire by a channel: who observes a phase knows what each that arrived until its end knew.
   uint32_t add_channel();
   void arrive(uint32_t channel, uint32_t warp);
-  void arrive_relaxed(uint32_t channel,
-                      uint32_t warp);  // gives what the warp knew at its last fence
+  // Gives what the warp knew at its last fence; but what it has done before comes before.
+  void arrive_relaxed(uint32_t channel, uint32_t warp);
   void arrive(uint32_t channel, const Clocks& knowing);
   void complete(uint32_t channel);
   void observe(uint32_t channel, uint32_t warp);
@@ -138,6 +153,7 @@ class Shadow {
     uint32_t copy = 0;    // the operation that wrote; 0: a store
     bool strong = false;  // a strong one
     const void* site = nullptr;
+    bool address = false;  // note_address
     bool operator==(const Event&) const = default;
   };
   // Several warps that have read the same cells since their last write.
@@ -189,6 +205,8 @@ class Shadow {
   struct Channel {
     Clocks arrived;    // what those know who came until now
     Clocks completed;  // until the end of the last phase
+    Clocks came_before,
+        ended_before;  // what those had done who came so, relaxed or not; until the end of the last phase
     uint32_t phases = 0;
   };
   struct Fence {             // of the asynchronous proxy, by a warp
@@ -244,11 +262,14 @@ class Shadow {
   Memo memo_;
   std::vector<Sources> sources_;  // of 16 bytes; none until an operation reads
   std::vector<std::vector<uint32_t>> lists_;
+  std::vector<LateRead> late_reads_;
   std::vector<Channel> channels_;  // agent agent_of(index)
   std::vector<Fence> fences_;      // by warp
   std::unordered_map<const void*, Clocks> given_;
   std::vector<Clocks> fenced_;  // by warp: what it knew at its last fence
-  std::vector<Clocks> taken_;   // by warp: what its next fence will teach it
+  std::vector<Clocks>
+      before_;                 // by warp: what came before by relaxed arrivals, without being known
+  std::vector<Clocks> taken_;  // by warp: what its next fence will teach it
 };
 
 }  // namespace fa4::emu

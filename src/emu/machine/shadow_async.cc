@@ -81,10 +81,20 @@ void Shadow::overwrite_sources(uint32_t warp, uint32_t offset, uint32_t bytes, C
   for (uint32_t index = offset / 16; index <= (offset + bytes - 1) / 16; ++index) {
     Sources& sources = sources_[index];
     if (sources.copy == 0) continue;
-    check_source(warp, sources.copy, conflict);
+    const auto check = [&](uint32_t reader) {
+      Conflict found;
+      check_source(warp, reader, &found);
+      if (found.kind == Conflict::Kind::None) return;
+      if (copies_[reader].pipe != 0 && copies_[reader].kind == TensorKind::Mma) {
+        found.kind = Conflict::Kind::MmaReading;
+        late_reads_.push_back({reader, index * 16});
+      }
+      if (conflict->kind == Conflict::Kind::None) *conflict = found;
+    };
+    check(sources.copy);
     sources.copy = 0;
     if (sources.others == 0) continue;
-    for (const uint32_t other : lists_[sources.others]) check_source(warp, other, conflict);
+    for (const uint32_t other : lists_[sources.others]) check(other);
     lists_[sources.others].clear();
   }
 }
@@ -148,13 +158,19 @@ void Shadow::arrive(uint32_t channel, uint32_t warp) {
 }
 
 void Shadow::arrive_relaxed(uint32_t channel, uint32_t warp) {
-  if (enabled_) arrive(channel, fenced_[warp]);
+  if (!enabled_) return;
+  arrive(channel, fenced_[warp]);
+  Clocks& before = channels_[channel].came_before;
+  if (before.size() < num_warps_) before.resize(num_warps_, 0);
+  before[warp] = clock(warp, warp);
+  ++clock(warp, warp);
 }
 
 void Shadow::complete(uint32_t channel) {
   if (!enabled_) return;
   Channel& of = channels_[channel];
   of.completed = of.arrived;
+  of.ended_before = of.came_before;
   ++of.phases;
 }
 
@@ -164,6 +180,11 @@ void Shadow::observe(uint32_t channel, uint32_t warp) {
   uint32_t& known = clock(warp, agent_of(channel));
   if (known >= of.phases) return;  // by another lane, or told by others
   learn(warp, of.completed);
+  Clocks& before = before_[warp];
+  if (before.size() < of.ended_before.size()) before.resize(of.ended_before.size(), 0);
+  for (size_t at = 0; at < of.ended_before.size(); ++at) {
+    before[at] = std::max(before[at], of.ended_before[at]);
+  }
   known = of.phases;
 }
 

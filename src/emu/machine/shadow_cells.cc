@@ -203,6 +203,17 @@ Conflict Shadow::write(uint32_t warp, const void* site, uint32_t offset, uint32_
   return write_range(warp, site, offset, bytes, 0);
 }
 
+void Shadow::note_address(uint32_t warp, uint32_t offset) {
+  if (!enabled_) return;
+  Event event = events_[cells_[offset / 4].writer()];
+  if (event.clock == 0 || event.warp != warp) return;
+  event.address = true;
+  events_.push_back(event);
+  const Cell cell = cells_[offset / 4];
+  cells_[offset / 4] = Cell::of(static_cast<uint32_t>(events_.size() - 1), cell.reader(),
+                                cell.written(), cell.last(), cell.read());
+}
+
 bool Shadow::try_write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes) {
   if (!enabled_ || bytes == 0) return true;
   if (!sources_.empty()) {

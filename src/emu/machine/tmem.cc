@@ -43,6 +43,8 @@ void Tmem::reset() {
   most_columns_ = kTmemColumns;
   group_ = 0;
   shadow_base_ = 0;
+  taint.reset();
+  collector = {};
 }
 
 const Tmem::Block* Tmem::block_at(const std::vector<Block>& blocks, uint32_t column) const {

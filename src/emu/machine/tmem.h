@@ -12,7 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "emu/machine/collector.h"
 #include "emu/machine/row.h"
+#include "emu/machine/tmem_taint.h"
 
 namespace fa4::emu {
 
@@ -57,6 +59,9 @@ class Tmem {
   // "": all of these columns are allocated. Else why not, a clause.
   std::string why_not(const Cta& cta, uint32_t column, uint32_t num_columns) const;
   uint32_t shadow_base() const { return shadow_base_; }
+
+  TmemTaint taint;
+  Collector collector;
 
  private:
   struct Block {

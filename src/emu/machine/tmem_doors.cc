@@ -134,6 +134,20 @@ void check_load(Warp& warp, const Cta& cta, const TmemRange& range) {
   }
 }
 
+// What it reads has come of a race that nobody has been told of.
+void check_races(Warp& warp, const Cta& cta, const TmemRange& range, const char* what) {
+  const uint32_t number = cta.tmem.taint.race_in(range);
+  if (number == 0) return;
+  const OperandRaces::Race& race = cta.cluster->operand_races.race(number);
+  uint32_t first = 0;
+  while (range.lanes[first] == 0) ++first;
+  report(
+      warp, Level::Error, race.code,
+      fmt::format("{}; what came of it is read here: {}, written at {}", race.text,
+                  tmem_text(warp, what, first, range.lanes[first], range.column, range.num_columns),
+                  warp.cta->describer->site(*race.site)));
+}
+
 bool note_tmem(AsyncOp& op, Cta& cta, const TmemRange& range, TmemUse use, const char* what) {
   Warp& warp = *op.warp;
   const bool reads = use == TmemUse::Read || use == TmemUse::Load;
@@ -165,6 +179,12 @@ bool note_tmem(AsyncOp& op, Cta& cta, const TmemRange& range, TmemUse use, const
   Shadow& shadow = cta.cluster->shadow;
   if (!shadow.enabled()) return true;
   if (use == TmemUse::Load) check_load(warp, cta, range);
+  if (reads) {
+    check_races(warp, cta, range, what);
+    cta.tmem.taint.read(op.id, range);
+  } else if (use == TmemUse::Write) {
+    cta.tmem.taint.write(op.id, range);
+  }
   const auto ask = [&](uint32_t group, uint32_t column, uint32_t lane, uint32_t count,
                        uint32_t columns) {
     const uint32_t at = tmem_cell(cta.tmem.shadow_base(), group, column) + lane;

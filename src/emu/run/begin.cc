@@ -49,6 +49,7 @@ void ClusterRun::begin(uint32_t cluster_index) {
   cluster_.num_operations = 0;
   cluster_.tensor_pipes.clear();
   cluster_.mbarriers.clear();
+  cluster_.operand_races.reset();
   next_warp_ = 0;
   const uint32_t shared = program_.dynamic_shared_base + launch.dynamic_shared_bytes;
   cluster_.shared_bytes = (shared + 15) / 16 * 16;
