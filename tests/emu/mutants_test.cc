@@ -53,10 +53,10 @@ TEST(Mutants, OfTheHopperGemmAreNoticed) {
   count_gemm(fa4::test::sm90_gemm_kernels()[1], {256, 512, 320, 5}, 8);
 }
 
-// A pair walks over three tiles, so that each half of TMEM and each slot of the ring is used again.
+// A pair walks over four tiles, so that each half of TMEM and each slot of the ring is used again.
 TEST(Mutants, OfTheBlackwellGemmAreNoticed) {
   FA4_NEEDS_GEMM_COMPILER();
-  count_gemm(fa4::test::sm100_gemm_kernels()[3], {256, 768, 192, 5}, 8);
+  count_gemm(fa4::test::sm100_gemm_kernels()[3], {256, 1024, 192, 5}, 8);
 }
 
 TEST(Mutants, OfThePortableForwardAreNoticed) { count_portable(Pass::Forward, 1); }
