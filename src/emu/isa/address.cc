@@ -45,6 +45,15 @@ bool side_by_side(const Warp& warp, const Place& place, uint32_t bytes) {
   return other == 0 && low.lane[0] <= 0xffffffff - kLanes * bytes;
 }
 
+// Whether the first two of the lanes name neither the same place nor neighbours.
+bool is_scattered(const uint64_t* address, LaneMask lanes, uint32_t bytes) {
+  const LaneMask others = lanes & (lanes - 1);
+  if (others == 0) return false;
+  const uint64_t first = address[std::countr_zero(lanes)];
+  const uint64_t second = address[std::countr_zero(others)];
+  return second != first && second != first + bytes;
+}
+
 }  // namespace
 
 std::byte* resolve_lanes(Warp& warp, const Place& place, uint32_t bytes, Access access,
@@ -52,14 +61,16 @@ std::byte* resolve_lanes(Warp& warp, const Place& place, uint32_t bytes, Access 
   if (warp.active == kAllLanes && side_by_side(warp, place, bytes)) {
     std::byte* begin =
         resolve_range(warp, place.space, place.of(warp, 0), kLanes * bytes, access, bytes);
-    if (begin != nullptr) {
-      for (size_t lane = 0; lane < kLanes; ++lane) at[lane] = begin + lane * bytes;
-      return begin;
-    }
+    if (begin != nullptr) return begin;
   }
   uint64_t address[kLanes];
   for (int lane = 0; lane < kLanes; ++lane) address[lane] = place.of(warp, lane);
-  for (LaneMask left = warp.active; left != 0;) {
+  LaneMask left = warp.active;
+  if (place.space == Space::Shared && access == Access::Read && bytes % 4 == 0 &&
+      is_scattered(address, left, bytes)) {
+    left = resolve_shared_reads(warp, left, address, bytes, at);
+  }
+  while (left != 0) {
     const int first = std::countr_zero(left);
     int end = first + 1;
     while (end < kLanes && has_lane(left, end) && address[end] == address[end - 1] + bytes) ++end;

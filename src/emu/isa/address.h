@@ -39,7 +39,7 @@ Space space_of(const Words& words);
 
 // Where the active lanes' accesses of so many bytes lie; null: it was bad, and has been reported. What lies side by side,
 // or is the same for all, is checked at once. Others than active lanes' are not set. Returns the first if all 32 lie side
-// by side, else null.
+// by side, and sets none; else null.
 std::byte* resolve_lanes(Warp& warp, const Place& place, uint32_t bytes, Access access,
                          std::byte** at);
 

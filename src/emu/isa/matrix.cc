@@ -107,8 +107,7 @@ Row matrix_to_register(const Matrix8& matrix) {
   }
   for (size_t lane = 0; lane < kLanes; ++lane) {
     const size_t group = lane / 4, pair = 2 * (lane % 4);
-    const uint16_t low = kTransposed ? matrix[pair][group] : matrix[group][pair];
-    const uint16_t high = kTransposed ? matrix[pair + 1][group] : matrix[group][pair + 1];
+    const uint16_t low = matrix[pair][group], high = matrix[pair + 1][group];
     result.lane[lane] = low | static_cast<uint32_t>(high) << 16;
   }
   return result;
@@ -137,7 +136,8 @@ void matrix_rows(Warp& warp, const Place& place, size_t matrices, Access access,
   std::fill_n(at, kLanes, nullptr);
   const LaneMask active = warp.active;
   warp.active &= matrix_lanes(matrices);
-  resolve_lanes(warp, place, 16, access, at);
+  std::byte* const all = resolve_lanes(warp, place, 16, access, at);
+  for (size_t lane = 0; all != nullptr && lane < kLanes; ++lane) at[lane] = all + 16 * lane;
   warp.active = active;
 }
 

@@ -127,8 +127,11 @@ Outcome load_elements(Warp& warp, const Instr& i) {
     });
     return Outcome::Next;
   }
-  for_each_lane(warp.active,
-                [&](int lane) { put_elements<Bytes, Extend>(warp, list, lane, at[lane]); });
+  for_each_lane(warp.active, [&](int lane) {
+    put_elements<Bytes, Extend>(
+        warp, list, lane,
+        all != nullptr ? all + static_cast<size_t>(lane) * Bytes * count : at[lane]);
+  });
   return Outcome::Next;
 }
 
@@ -153,7 +156,9 @@ Outcome store_elements(Warp& warp, const Instr& i) {
     return Outcome::Next;
   }
   for_each_lane(warp.active, [&](int lane) {
-    if (at[lane] != nullptr) take_elements<Bytes>(warp, list, lane, at[lane]);
+    std::byte* const to =
+        all != nullptr ? all + static_cast<size_t>(lane) * Bytes * count : at[lane];
+    if (to != nullptr) take_elements<Bytes>(warp, list, lane, to);
   });
   return Outcome::Next;
 }

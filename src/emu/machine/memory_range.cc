@@ -69,4 +69,24 @@ std::byte* resolve_range(Warp& warp, Space space, uint64_t address, uint32_t byt
   return nullptr;
 }
 
+LaneMask resolve_shared_reads(Warp& warp, LaneMask lanes, const uint64_t* address, uint32_t bytes,
+                              std::byte** at) {
+  Cta& cta = *warp.cta;
+  const uint32_t begin_of_cta = cta.rank * cta.cluster->shared_bytes;
+  LaneMask wrong = 0;
+  uint32_t offsets[kLanes];
+  for_each_lane(lanes, [&](int lane) {
+    const uint32_t offset = address[lane] & kOffsetMask;
+    if (address[lane] >> kRankShift != cta.rank || address[lane] % bytes != 0 ||
+        offset < kReservedShared || offset + bytes > cta.shared.size()) {
+      wrong |= LaneMask{1} << lane;
+      return;
+    }
+    offsets[lane] = begin_of_cta + offset;
+    at[lane] = cta.shared.data() + offset;
+  });
+  return wrong |
+         cta.cluster->shadow.read_lanes(warp.agent, warp.current, lanes & ~wrong, offsets, bytes);
+}
+
 }  // namespace fa4::emu

@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include "emu/machine/row.h"
+
 namespace fa4::emu {
 
 // What an access collided with.
@@ -62,10 +64,15 @@ class Shadow {
   bool enabled() const { return enabled_; }
 
   Conflict read(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes);
+  // Of several lanes, each of so many bytes, of which 4 is a divisor, at a multiple of 4. Returns the lanes whose read
+  // collides: made once more, it changes nothing, and says with what.
+  LaneMask read_lanes(uint32_t warp, const void* site, LaneMask lanes, const uint32_t* offsets,
+                      uint32_t bytes);
   Conflict write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes);
 
-  // A write that collides with nothing. False: it may, and nothing has been noted.
-  bool try_write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes);
+  // A write, by a store or by an operation, that collides with nothing. False: it may, and nothing has been noted.
+  bool try_write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes,
+                 uint32_t copy = 0);
 
   // Atomics do not race with one another; they need a value to begin with.
   Conflict atomic(uint32_t warp, uint32_t offset, uint32_t bytes) const;
@@ -225,6 +232,8 @@ class Shadow {
   // Calls body(first, count, bytes) for runs of equal cells; bytes: which of each.
   template <class Body>
   void for_runs(uint32_t offset, uint32_t bytes, Body body) const;
+  void begin_read(uint32_t warp, const void* site);
+  Conflict read_cells(uint32_t warp, uint32_t offset, uint32_t bytes);
   uint32_t event_now(uint32_t warp, const void* site, uint32_t copy, bool strong);
   void forget_events();
   Cell after_read(uint32_t warp, uint32_t event, Cell before, uint32_t bytes, uint32_t num_cells);

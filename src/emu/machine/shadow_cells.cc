@@ -109,16 +109,18 @@ Shadow::Cell Shadow::after_read(uint32_t warp, uint32_t event, Cell before, uint
   return Cell::of(before.writer(), reader, before.written(), before.last(), read);
 }
 
-Conflict Shadow::read(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes) {
-  Conflict first;
-  if (!enabled_ || bytes == 0) return first;
+// Reads from here on are of this event.
+void Shadow::begin_read(uint32_t warp, const void* site) {
   if (events_.size() > most_events_) forget_events();
   const uint32_t now = clock(warp, warp);
-  if (reading_.warp != warp || reading_.clock != now || reading_.site != site) {
-    reading_ = {warp, now, 0, false, site};
-    reading_event_ = event_now(warp, site, 0, false);
-    memo_ = {};
-  }
+  if (reading_.warp == warp && reading_.clock == now && reading_.site == site) return;
+  reading_ = {warp, now, 0, false, site};
+  reading_event_ = event_now(warp, site, 0, false);
+  memo_ = {};
+}
+
+Conflict Shadow::read_cells(uint32_t warp, uint32_t offset, uint32_t bytes) {
+  Conflict first;
   const uint32_t event = reading_event_;
   for_runs(offset, bytes, [&](uint32_t index, uint32_t count, uint32_t mask) {
     const Cell before = cells_[index];
@@ -145,6 +147,32 @@ Conflict Shadow::read(uint32_t warp, const void* site, uint32_t offset, uint32_t
     }
   });
   return first;
+}
+
+Conflict Shadow::read(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes) {
+  if (!enabled_ || bytes == 0) return {};
+  begin_read(warp, site);
+  return read_cells(warp, offset, bytes);
+}
+
+LaneMask Shadow::read_lanes(uint32_t warp, const void* site, LaneMask lanes,
+                            const uint32_t* offsets, uint32_t bytes) {
+  if (!enabled_) return 0;
+  begin_read(warp, site);
+  const uint32_t count = bytes / 4;
+  LaneMask colliding = 0;
+  for_each_lane(lanes, [&](int lane) {
+    Cell* const cells = cells_.data() + offsets[lane] / 4;
+    uint64_t other = memo_.valid ? 0 : 1;
+    for (uint32_t at = 0; at < count; ++at) other |= cells[at].bits ^ memo_.before.bits;
+    if (other == 0 && memo_.before == memo_.after) return;
+    if (other == 0 && ((memo_.before.reader() | memo_.after.reader()) & Cell::kMany) == 0) {
+      std::fill_n(cells, count, memo_.after);
+    } else if (read_cells(warp, offsets[lane], bytes).kind != Conflict::Kind::None) {
+      colliding |= LaneMask{1} << lane;
+    }
+  });
+  return colliding;
 }
 
 Conflict Shadow::check_write(uint32_t warp, uint32_t offset, uint32_t bytes) const {
@@ -214,7 +242,8 @@ void Shadow::note_address(uint32_t warp, uint32_t offset) {
                                 cell.written(), cell.last(), cell.read());
 }
 
-bool Shadow::try_write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes) {
+bool Shadow::try_write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes,
+                       uint32_t copy) {
   if (!enabled_ || bytes == 0) return true;
   if (!sources_.empty()) {
     for (uint32_t index = offset / 16; index <= (offset + bytes - 1) / 16; ++index) {
@@ -222,7 +251,7 @@ bool Shadow::try_write(uint32_t warp, const void* site, uint32_t offset, uint32_
     }
   }
   if (check_write(warp, offset, bytes).kind != Conflict::Kind::None) return false;
-  note_write(warp, site, offset, bytes, 0, false);
+  note_write(warp, site, offset, bytes, copy, false);
   return true;
 }
 
