@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chapter 9.7.9.25: cp.async and its groups. When the bytes move is the scheduler's choice (run/scheduler.cc); until
 // then the destination holds poison.
+#include <bit>
 #include <memory>
 
 #include "emu/isa/address.h"
@@ -15,23 +16,56 @@ namespace {
 
 constexpr uint32_t kWholeSource = 0, kSourceBytes = 1, kIgnoreSource = 2;
 
+// How many bytes of its source a lane reads.
+uint32_t source_bytes(Warp& warp, const Instr& i, int lane, uint32_t bytes) {
+  const uint32_t meaning = warp.lists[i.extra + 7];
+  if (meaning == kIgnoreSource) return has_lane(warp.predicates[i.a], lane) ? 0 : bytes;
+  const uint32_t said = meaning == kSourceBytes ? warp.rows[i.a].lane[lane] : bytes;
+  if (said <= bytes) return said;
+  report(warp, Level::Error, "cp_async.source_bytes",
+         "cp.async reads more bytes of its source than it copies");
+  return bytes;
+}
+
+// The lanes that read as many bytes as they write.
+LaneMask whole_sources(const Warp& warp, const Instr& i, uint32_t bytes) {
+  const uint32_t meaning = warp.lists[i.extra + 7];
+  if (meaning == kIgnoreSource) return ~warp.predicates[i.a];
+  LaneMask whole = kAllLanes;
+  for (int lane = 0; meaning == kSourceBytes && lane < kLanes; ++lane) {
+    if (warp.rows[i.a].lane[lane] != bytes) whole &= ~(LaneMask{1} << lane);
+  }
+  return whole;
+}
+
 // The list: destination (3), source (3), bytes, what `a` means: nothing, a row of source bytes, or a predicate.
 Outcome copy_async(Warp& warp, const Instr& i) {
   const uint32_t* list = warp.lists + i.extra;
   const Place to(list), from(list + 3);
   const uint32_t bytes = list[6];
   auto copy = std::make_unique<CpAsync>(warp);
-  for_each_lane(warp.active, [&](int lane) {
-    uint32_t source_bytes = bytes;
-    if (list[7] == kSourceBytes) source_bytes = warp.rows[i.a].lane[lane];
-    if (list[7] == kIgnoreSource && has_lane(warp.predicates[i.a], lane)) source_bytes = 0;
-    if (source_bytes > bytes) {
-      report(warp, Level::Error, "cp_async.source_bytes",
-             "cp.async reads more bytes of its source than it copies");
-      source_bytes = bytes;
+  uint64_t to_at[kLanes], from_at[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) {
+    to_at[lane] = to.of(warp, lane);
+    from_at[lane] = from.of(warp, lane);
+  }
+  const LaneMask whole = whole_sources(warp, i, bytes);
+  for (LaneMask left = warp.active; left != 0;) {
+    const int first = std::countr_zero(left);
+    int end = first + 1;
+    if (has_lane(whole, first)) {
+      while (end < kLanes && has_lane(left & whole, end) && to_at[end] == to_at[end - 1] + bytes &&
+             from_at[end] == from_at[end - 1] + bytes) {
+        ++end;
+      }
     }
-    copy->add(lane, to.of(warp, lane), from.of(warp, lane), bytes, source_bytes);
-  });
+    if (end == first + 1 || !copy->add_run(end - first, to_at[first], from_at[first], bytes)) {
+      for (int lane = first; lane < end; ++lane) {
+        copy->add(lane, to_at[lane], from_at[lane], bytes, source_bytes(warp, i, lane, bytes));
+      }
+    }
+    left &= ~static_cast<LaneMask>((uint64_t{1} << end) - 1);
+  }
   if (copy->num_steps() == 0) return Outcome::Next;
   issue(std::move(copy));
   return Outcome::Yield;

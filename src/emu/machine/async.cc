@@ -154,6 +154,22 @@ std::byte* note_target(AsyncOp& op, uint64_t address, int lane, uint32_t bytes, 
   return at;
 }
 
+std::byte* try_target(AsyncOp& op, uint64_t address, uint32_t bytes, uint32_t alignment) {
+  Cta& cta = *op.warp->cta;
+  const uint32_t offset = address & kOffsetMask;
+  if (address >> kRankShift != cta.rank || address % alignment != 0 || offset < kReservedShared ||
+      offset + bytes > cta.shared.size()) {
+    return nullptr;
+  }
+  std::byte* const at = cta.shared.data() + offset;
+  if (!cta.cluster->shadow.try_write(op.warp->agent, op.site, cta.shadow_offset(at), bytes,
+                                     op.id)) {
+    return nullptr;
+  }
+  std::memset(at, kPoisonByte, bytes);
+  return at;
+}
+
 std::byte* note_atomic_target(AsyncOp& op, uint64_t address, int lane, uint32_t bytes) {
   Warp& warp = *op.warp;
   std::byte* at = place_in_shared(warp, address, lane, bytes, Access::Atomic, bytes, true);

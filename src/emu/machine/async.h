@@ -94,6 +94,8 @@ std::byte* note_source(AsyncOp& op, uint64_t address, int lane, uint32_t bytes,
                        uint32_t alignment = 16, bool peers = false);
 std::byte* note_target(AsyncOp& op, uint64_t address, int lane, uint32_t bytes,
                        uint32_t alignment = 16, bool accumulates = false);
+// A target in the own CTA, with which nothing can be wrong. Null: something may be, and nothing has been noted.
+std::byte* try_target(AsyncOp& op, uint64_t address, uint32_t bytes, uint32_t alignment);
 // The same for an operation that changes each of its bytes in one piece: such ones do not race with one another, nor
 // with atomics.
 std::byte* note_atomic_target(AsyncOp& op, uint64_t address, int lane, uint32_t bytes);

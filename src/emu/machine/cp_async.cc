@@ -18,6 +18,18 @@ void CpAsync::add(int lane, uint64_t to, uint64_t from, uint32_t bytes, uint32_t
   parts_[num_parts_++] = {target, source, bytes, source_bytes, {}};
 }
 
+bool CpAsync::add_run(int count, uint64_t to, uint64_t from, uint32_t bytes) {
+  const uint32_t all = static_cast<uint32_t>(count) * bytes;
+  const std::byte* source = resolve_range(*warp, Space::Global, from, all, Access::Read, bytes);
+  if (source == nullptr) return false;
+  std::byte* target = try_target(*this, to, all, bytes);
+  if (target == nullptr) return false;
+  for (uint32_t at = 0; at < all; at += bytes) {
+    parts_[num_parts_++] = {target + at, source + at, bytes, bytes, {}};
+  }
+  return true;
+}
+
 void CpAsync::step(size_t index) {
   Part& part = parts_[index % num_parts_];
   if (index >= num_parts_) {

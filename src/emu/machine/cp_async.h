@@ -15,6 +15,10 @@ class CpAsync final : public AsyncOp {
   // A lane's part. It is checked here; a bad source gives poison.
   void add(int lane, uint64_t to, uint64_t from, uint32_t bytes, uint32_t source_bytes);
 
+  // Parts of so many lanes that lie side by side on both sides. False: something may be wrong with one of them, and
+  // nothing has been noted.
+  bool add_run(int count, uint64_t to, uint64_t from, uint32_t bytes);
+
   const char* what() const override { return "cp.async"; }
   size_t num_steps() const override { return 2 * num_parts_; }
   size_t num_reads() const override { return num_parts_; }
