@@ -99,20 +99,6 @@ struct Apply<F> {
 template <auto F>
 inline constexpr ExecFn exec_of = &Apply<F>::exec;
 
-// A function of 16-bit values as one of pairs, half by half.
-template <class E, E (*F)(E)>
-Pair<E> both1(Pair<E> a) {
-  return pair_of(F(a.low()), F(a.high()));
-}
-template <class E, E (*F)(E, E)>
-Pair<E> both2(Pair<E> a, Pair<E> b) {
-  return pair_of(F(a.low(), b.low()), F(a.high(), b.high()));
-}
-template <class E, E (*F)(E, E, E)>
-Pair<E> both3(Pair<E> a, Pair<E> b, Pair<E> c) {
-  return pair_of(F(a.low(), b.low(), c.low()), F(a.high(), b.high(), c.high()));
-}
-
 // Calls f with a value of the C++ type of an integer type; bits count as unsigned.
 template <class F>
 ExecFn with_integer(Type type, F f) {

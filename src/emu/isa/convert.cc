@@ -3,6 +3,7 @@
 // integer is extended, by its sign if its type has one, to the whole of its destination.
 #include "emu/isa/apply.h"
 #include "emu/isa/convert_ops.h"
+#include "emu/isa/half_lanes.h"
 #include "emu/isa/table.h"
 
 namespace fa4::emu::isa {
@@ -200,6 +201,17 @@ template <class E>
 Pair<E> convert_pair_plain(float high, float low) {
   return pair_of(narrow<E>(low), narrow<E>(high));
 }
+// To f16, by conversion instructions where there are some.
+Outcome exec_convert_half_pair(Warp& warp, const Instr& i) {
+  FloatLanes numbers;
+  Row result{};
+  std::memcpy(numbers.lane, warp.rows[i.b].lane, sizeof numbers.lane);
+  narrow_lanes<Half>(numbers, 0, &result);
+  std::memcpy(numbers.lane, warp.rows[i.a].lane, sizeof numbers.lane);
+  narrow_lanes<Half>(numbers, 16, &result);
+  put_active(warp, &warp.rows[i.dst], result);
+  return Outcome::Next;
+}
 template <class E>
 Outcome exec_convert_pair(Warp& warp, const Instr& i) {
   const ConvertOptions options = ConvertOptions::unpack(i.extra);
@@ -214,9 +226,8 @@ Instr decode_convert_pair(Decoder& d, const Words& words, const ptx::Instruction
   const ConvertOptions options = convert_options(words);
   const bool half = words.type(0) == Type::F16x2;
   const bool plain = options.pack() == ConvertOptions{}.pack();
-  const ExecFn exec =
-      plain ? (half ? exec_of<convert_pair_plain<Half>> : exec_of<convert_pair_plain<Brain>>)
-            : (half ? exec_convert_pair<Half> : exec_convert_pair<Brain>);
+  const ExecFn exec = plain ? (half ? exec_convert_half_pair : exec_of<convert_pair_plain<Brain>>)
+                            : (half ? exec_convert_pair<Half> : exec_convert_pair<Brain>);
   Instr instr = d.binary(exec, text, words.type(0), Type::F32, Type::F32);
   instr.extra = options.pack();
   return instr;

@@ -1,50 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 // f16 and bf16, single and in pairs: PTX ISA 9.0, 9.7.4 and 9.7.7. One rounding, to the nearest even.
+#include <type_traits>
+
 #include "emu/isa/compare.h"
+#include "emu/isa/half_lanes.h"
 
 namespace fa4::emu::isa {
 namespace {
 
 enum class HalfOp : uint8_t { Add, Sub, Mul, Neg, Abs };
 
-template <class E>
-E half_flush(E x) {
-  constexpr uint16_t kExponent = Format<E>::kExponentBits == 5 ? 0x7c00 : 0x7f80;
-  return {static_cast<uint16_t>((x.bits & kExponent) != 0 ? x.bits : x.bits & 0x8000)};
-}
-template <class E, bool kFtz>
-E half_in(E x) {
-  if constexpr (kFtz) return half_flush(x);
-  return x;
+// Operations on the numbers as floats: what they return is rounded once, to the nearest number of E.
+//
+// .ftz, which f16 alone has: what is below the smallest normal number becomes zero, of a result what is so when it has been
+// rounded.
+template <bool kFtz>
+float half_in(float x) {
+  if constexpr (!kFtz) return x;
+  return std::fabs(x) < 0x1p-14f ? std::copysign(0.0f, x) : x;
 }
 
 // What is done to a result.
 enum class HalfEnd : uint8_t { Plain, Sat, Relu };
-template <class E, bool kFtz, HalfEnd End>
-E half_out(E x) {
-  if constexpr (kFtz) x = half_flush(x);
-  if constexpr (End == HalfEnd::Sat) return narrow<E>(saturate(widen(x)));
-  if constexpr (End == HalfEnd::Relu) return narrow<E>(clamp_negative(widen(x)));
+template <bool kFtz, HalfEnd End>
+float half_out(float x) {
+  constexpr float kRoundsUpToNormal = 0x1p-14f - 0x1p-25f;
+  if constexpr (kFtz) x = std::fabs(x) < kRoundsUpToNormal ? std::copysign(0.0f, x) : x;
+  if constexpr (End == HalfEnd::Sat) return saturate(x);
+  if constexpr (End == HalfEnd::Relu) return clamp_negative(x);
   return x;
 }
 
-template <class E>
-E half_negated(E x) {
-  return {static_cast<uint16_t>(x.bits ^ 0x8000)};
+template <HalfOp O, bool kFtz, HalfEnd End>
+float half_binary(float a, float b) {
+  a = half_in<kFtz>(a);
+  b = half_in<kFtz>(b);
+  if constexpr (O == HalfOp::Add) return half_out<kFtz, End>(a + b);
+  if constexpr (O == HalfOp::Sub) return half_out<kFtz, End>(a - b);
+  if constexpr (O == HalfOp::Mul) return half_out<kFtz, End>(a * b);
 }
-
-template <HalfOp O, class E, bool kFtz, HalfEnd End>
-E half_binary(E a, E b) {
-  a = half_in<E, kFtz>(a);
-  b = half_in<E, kFtz>(b);
-  if constexpr (O == HalfOp::Add) return half_out<E, kFtz, End>(narrow_add(a, b));
-  if constexpr (O == HalfOp::Sub) return half_out<E, kFtz, End>(narrow_add(a, half_negated(b)));
-  if constexpr (O == HalfOp::Mul) return half_out<E, kFtz, End>(narrow_mul(a, b));
-}
-// a * b + c of f16 in floats, as narrow_fma has it in doubles: the product is exact, and of the sum all that lies below
-// its 24 bits is kept in the last one.
-Half half_product_sum(Half a, Half b, Half c) {
-  const float product = widen(a) * widen(b), other = widen(c);
+// a * b + c of f16, as narrow_fma has it in doubles: the product is exact, and of the sum all that lies below its 24 bits is
+// kept in the last one.
+template <bool kFtz, HalfEnd End>
+float half_fma(float a, float b, float c) {
+  const float product = half_in<kFtz>(a) * half_in<kFtz>(b), other = half_in<kFtz>(c);
   const float sum = product + other;
   const float other_part = sum - product;
   const float error = (product - (sum - other_part)) + (other - other_part);
@@ -52,55 +51,82 @@ Half half_product_sum(Half a, Half b, Half c) {
   const bool inexact = error > 0.0f || error < 0.0f;  // not for NaN
   const bool outwards = (error > 0.0f) == (sum > 0.0f);
   const uint32_t step = inexact && (bits & 1) == 0 ? (outwards ? 1 : ~uint32_t{0}) : 0;
-  return narrow_to_half(std::bit_cast<float>(bits + step));
+  return half_out<kFtz, End>(std::bit_cast<float>(bits + step));
 }
-template <class E, bool kFtz, HalfEnd End>
-E half_fma(E a, E b, E c) {
-  a = half_in<E, kFtz>(a);
-  b = half_in<E, kFtz>(b);
-  c = half_in<E, kFtz>(c);
-  if constexpr (std::is_same_v<E, Half>) return half_out<E, kFtz, End>(half_product_sum(a, b, c));
-  return half_out<E, kFtz, End>(narrow_fma(a, b, c));
+// Of bf16, whose product may lie beyond the range of floats.
+template <HalfEnd End>
+Brain brain_fma(Brain a, Brain b, Brain c) {
+  const Brain sum = narrow_fma(a, b, c);
+  if constexpr (End == HalfEnd::Relu) return narrow<Brain>(clamp_negative(widen(sum)));
+  return sum;
 }
-template <HalfOp O, class E, bool kFtz>
-E half_unary(E a) {
-  const E in = half_in<E, kFtz>(a);
-  if (widen(in) != widen(in)) return nan_of<E>;
-  return {static_cast<uint16_t>(O == HalfOp::Neg ? in.bits ^ 0x8000 : in.bits & 0x7fff)};
+template <HalfOp O, bool kFtz>
+float half_unary(float a) {
+  const float in = half_in<kFtz>(a);
+  return O == HalfOp::Neg ? -in : std::fabs(in);
 }
 
-template <bool kMax, class E, bool kFtz, bool kNan, bool kXorSign>
-E half_minmax(E a, E b) {
-  float x = widen(half_in<E, kFtz>(a));
-  float y = widen(half_in<E, kFtz>(b));
-  if constexpr (kXorSign) {
-    x = std::fabs(x);
-    y = std::fabs(y);
+template <bool kMax, bool kFtz, bool kNan, bool kXorSign>
+float half_minmax(float a, float b) {
+  const float x = half_in<kFtz>(a), y = half_in<kFtz>(b);
+  if constexpr (!kXorSign) return kMax ? maximum<float, kNan>(x, y) : minimum<float, kNan>(x, y);
+  const float result = kMax ? maximum<float, kNan>(std::fabs(x), std::fabs(y))
+                            : minimum<float, kNan>(std::fabs(x), std::fabs(y));
+  const uint32_t signs = std::bit_cast<uint32_t>(a) ^ std::bit_cast<uint32_t>(b);
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(result) ^ (signs & 0x80000000));
+}
+
+// All lanes, active or not, of the low halves, and of the high ones of pairs. Inlined as a whole: f must not be called.
+template <class E, bool kPair, class F>
+inline void half_lanes(Warp& warp, const Instr& i, F f) {
+  FloatLanes a, b, c, out;
+  Row result{};
+  for (int shift = 0; shift < (kPair ? 32 : 16); shift += 16) {
+    widen_lanes<E>(warp.rows[i.a], shift, &a);
+    if constexpr (std::is_invocable_v<F, float>) {
+      for (int lane = 0; lane < kLanes; ++lane) out.lane[lane] = f(a.lane[lane]);
+    } else if constexpr (std::is_invocable_v<F, float, float>) {
+      widen_lanes<E>(warp.rows[i.b], shift, &b);
+      for (int lane = 0; lane < kLanes; ++lane) out.lane[lane] = f(a.lane[lane], b.lane[lane]);
+    } else {
+      widen_lanes<E>(warp.rows[i.b], shift, &b);
+      widen_lanes<E>(warp.rows[i.c], shift, &c);
+      for (int lane = 0; lane < kLanes; ++lane) {
+        out.lane[lane] = f(a.lane[lane], b.lane[lane], c.lane[lane]);
+      }
+    }
+    narrow_lanes<E>(out, shift, &result);
   }
-  const float result = kMax ? maximum<float, kNan>(x, y) : minimum<float, kNan>(x, y);
-  const E narrowed = narrow<E>(result);
-  if constexpr (kXorSign) {
-    if (result == result && ((a.bits ^ b.bits) & 0x8000) != 0) return half_negated(narrowed);
+  put_active(warp, &warp.rows[i.dst], result);
+}
+template <class E, bool kPair, auto F>
+[[gnu::flatten]] Outcome exec_half(Warp& warp, const Instr& i) {
+  half_lanes<E, kPair>(warp, i, F);
+  return Outcome::Next;
+}
+template <HalfEnd End>
+[[gnu::flatten]] Outcome exec_brain_fma(Warp& warp, const Instr& i) {
+  Row result{};
+  for (int shift = 0; shift < 32; shift += 16) {
+    const auto half = [&warp, shift](uint16_t row, int lane) {
+      return Brain{static_cast<uint16_t>(warp.rows[row].lane[lane] >> shift)};
+    };
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const Brain one = brain_fma<End>(half(i.a, lane), half(i.b, lane), half(i.c, lane));
+      result.lane[lane] |= static_cast<uint32_t>(one.bits) << shift;
+    }
   }
-  return narrowed;
+  put_active(warp, &warp.rows[i.dst], result);
+  return Outcome::Next;
 }
 
 // ---- decoding ----------------------------------------------------------------------------------------------
 
 bool half_is_pair(Type type) { return type == Type::F16x2 || type == Type::BF16x2; }
 
-// The function of one value, or of both of a pair.
-template <class E, E (*F)(E)>
-ExecFn half_exec1(Type type) {
-  return half_is_pair(type) ? exec_of<both1<E, F>> : exec_of<F>;
-}
-template <class E, E (*F)(E, E)>
-ExecFn half_exec2(Type type) {
-  return half_is_pair(type) ? exec_of<both2<E, F>> : exec_of<F>;
-}
-template <class E, E (*F)(E, E, E)>
-ExecFn half_exec3(Type type) {
-  return half_is_pair(type) ? exec_of<both3<E, F>> : exec_of<F>;
+template <class E, auto F>
+ExecFn half_exec(Type type) {
+  return half_is_pair(type) ? exec_half<E, true, F> : exec_half<E, false, F>;
 }
 
 // Calls f<E, kFtz>() for the type and .ftz of the modifiers; bf16 has no .ftz.
@@ -117,27 +143,31 @@ Instr decode_half_binary(Decoder& d, const Words& words, const ptx::Instruction&
   const Type type = words.type();
   const bool sat = words.has("sat");
   const ExecFn exec = half_choose(words, [type, sat]<class E, bool kFtz>() {
-    return sat ? half_exec2<E, half_binary<O, E, kFtz, HalfEnd::Sat>>(type)
-               : half_exec2<E, half_binary<O, E, kFtz, HalfEnd::Plain>>(type);
+    return sat ? half_exec<E, half_binary<O, kFtz, HalfEnd::Sat>>(type)
+               : half_exec<E, half_binary<O, kFtz, HalfEnd::Plain>>(type);
   });
   return d.binary(exec, text, type, type, type);
 }
+template <HalfEnd End>
+ExecFn half_fma_exec(const Words& words) {
+  const Type type = words.type();
+  if (type == Type::BF16x2) return exec_brain_fma<End>;
+  if (type == Type::BF16) return exec_of<brain_fma<End>>;
+  return words.has("ftz") ? half_exec<Half, half_fma<true, End>>(type)
+                          : half_exec<Half, half_fma<false, End>>(type);
+}
 Instr decode_half_fma(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const Type type = words.type();
-  const bool sat = words.has("sat");
-  const bool relu = words.has("relu");
-  const ExecFn exec = half_choose(words, [type, sat, relu]<class E, bool kFtz>() {
-    return sat    ? half_exec3<E, half_fma<E, kFtz, HalfEnd::Sat>>(type)
-           : relu ? half_exec3<E, half_fma<E, kFtz, HalfEnd::Relu>>(type)
-                  : half_exec3<E, half_fma<E, kFtz, HalfEnd::Plain>>(type);
-  });
+  const ExecFn exec = words.has("sat")    ? half_fma_exec<HalfEnd::Sat>(words)
+                      : words.has("relu") ? half_fma_exec<HalfEnd::Relu>(words)
+                                          : half_fma_exec<HalfEnd::Plain>(words);
   return d.ternary(exec, text, type, type, type, type);
 }
 template <HalfOp O>
 Instr decode_half_unary(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const Type type = words.type();
   const ExecFn exec = half_choose(
-      words, [type]<class E, bool kFtz>() { return half_exec1<E, half_unary<O, E, kFtz>>(type); });
+      words, [type]<class E, bool kFtz>() { return half_exec<E, half_unary<O, kFtz>>(type); });
   return d.unary(exec, text, type, type);
 }
 template <bool kMax>
@@ -146,10 +176,10 @@ Instr decode_half_minmax(Decoder& d, const Words& words, const ptx::Instruction&
   const bool nan = words.has("NaN");
   const bool xorsign = words.has("xorsign");
   const ExecFn exec = half_choose(words, [type, nan, xorsign]<class E, bool kFtz>() {
-    return nan ? (xorsign ? half_exec2<E, half_minmax<kMax, E, kFtz, true, true>>(type)
-                          : half_exec2<E, half_minmax<kMax, E, kFtz, true, false>>(type))
-               : (xorsign ? half_exec2<E, half_minmax<kMax, E, kFtz, false, true>>(type)
-                          : half_exec2<E, half_minmax<kMax, E, kFtz, false, false>>(type));
+    return nan ? (xorsign ? half_exec<E, half_minmax<kMax, kFtz, true, true>>(type)
+                          : half_exec<E, half_minmax<kMax, kFtz, true, false>>(type))
+               : (xorsign ? half_exec<E, half_minmax<kMax, kFtz, false, true>>(type)
+                          : half_exec<E, half_minmax<kMax, kFtz, false, false>>(type));
   });
   return d.binary(exec, text, type, type, type);
 }
