@@ -7,8 +7,10 @@
 #include <fmt/format.h>
 
 #include <bit>
+#include <utility>
 
 #include "emu/isa/cpu.h"
+#include "emu/isa/decoder.h"
 #include "emu/isa/instr.h"
 #include "emu/machine/row.h"
 #include "emu/machine/warp.h"
@@ -16,6 +18,25 @@
 
 namespace fa4::emu::isa {
 inline namespace FA4_EMU_CPU {
+
+// Operands: dst, a, b and c are those of the text; `extra` holds the row of the member mask, and above it a predicate.
+inline uint16_t member_row(const Instr& i) { return static_cast<uint16_t>(i.extra & 0xffff); }
+inline uint16_t second_result(const Instr& i) { return static_cast<uint16_t>(i.extra >> 16); }
+
+inline uint32_t pack_members(uint16_t mask_row, uint16_t predicate) {
+  return mask_row | static_cast<uint32_t>(predicate) << 16;
+}
+
+// d, or d|p: the register's row and the predicate.
+inline std::pair<uint16_t, uint16_t> result_pair(Decoder& decoder, const ptx::Operand& operand,
+                                                 bool required) {
+  if (operand.kind != ptx::Operand::Kind::Pair) {
+    if (required) decoder.refuse("the result is a register and a predicate, d|p");
+    return {decoder.row_out(operand, Type::B32), decoder.predicate_out({})};
+  }
+  return {decoder.row_out(operand.parts.at(0), Type::B32),
+          decoder.predicate_out(operand.parts.at(1))};
+}
 
 // The active lanes whose mask is that of `lane`.
 inline LaneMask group_of(const Row& masks, LaneMask active, int lane) {

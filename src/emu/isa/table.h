@@ -71,7 +71,8 @@ std::span<const Form> half_forms();     // f16, bf16 and their pairs
 std::span<const Form> special_forms();  // ex2, lg2, rcp, rsqrt, sqrt, sin, cos, tanh: .approx
 std::span<const Form> convert_forms();  // cvt
 std::span<const Form> move_forms();     // mov, cvta, isspacep, ...
-std::span<const Form> warp_forms();     // shfl, vote, match, redux, activemask, elect
+std::span<const Form> shuffle_forms();
+std::span<const Form> warp_forms();  // vote, match, redux, activemask, elect
 }  // namespace FA4_EMU_CPU
 
 std::span<const Form> memory_forms();          // ld, st, prefetch

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the lanes of a warp do together: chapters 9.7.9.6 (shfl) and 9.7.13 (vote, match, redux, activemask, elect,
-// bar.warp).
-#include <utility>
-
+// What the lanes of a warp do together: chapter 9.7.13 (vote, match, redux, activemask, elect, bar.warp). Shuffles are in
+// shuffle.cc.
 #include "emu/isa/apply.h"
 #include "emu/isa/decoder.h"
 #include "emu/isa/lanes.h"
@@ -13,82 +11,6 @@
 
 namespace fa4::emu::isa {
 namespace {
-
-// Operands: dst, a, b and c are those of the text; `extra` holds the row of the member mask, and above it a predicate.
-uint16_t member_row(const Instr& i) { return static_cast<uint16_t>(i.extra & 0xffff); }
-uint16_t second_result(const Instr& i) { return static_cast<uint16_t>(i.extra >> 16); }
-
-uint32_t pack_members(uint16_t mask_row, uint16_t predicate) {
-  return mask_row | static_cast<uint32_t>(predicate) << 16;
-}
-
-enum class Shuffle : uint8_t { Up, Down, Butterfly, Index };
-
-struct ShuffleSource {
-  int lane;
-  bool inside;  // of the segment
-};
-
-// c holds the segment's mask in bits 8 to 12, and the last lane (of up: the first) in bits 0 to 4.
-template <Shuffle S>
-ShuffleSource shuffle_source(int lane, uint32_t b, uint32_t c) {
-  const int by = static_cast<int>(b & 31), clamp = static_cast<int>(c & 31);
-  const int segment = static_cast<int>(c >> 8 & 31);
-  const int limit = (lane & segment) | (clamp & ~segment);
-  int source = lane;
-  if constexpr (S == Shuffle::Up) source = lane - by;
-  if constexpr (S == Shuffle::Down) source = lane + by;
-  if constexpr (S == Shuffle::Butterfly) source = lane ^ by;
-  if constexpr (S == Shuffle::Index) source = (lane & segment) | (by & ~segment);
-  const bool inside = S == Shuffle::Up ? source >= limit : source <= limit;
-  return {inside ? source : lane, inside};
-}
-
-// All lanes together, which is what most shuffles are.
-template <Shuffle S>
-Outcome warp_shuffle_all(Warp& warp, const Instr& i) {
-  const Row& by = warp.rows[i.b];
-  const Row& limits = warp.rows[i.c];
-  int32_t source[kLanes], inside[kLanes];
-  for (int lane = 0; lane < kLanes; ++lane) {
-    const ShuffleSource from = shuffle_source<S>(lane, by.lane[lane], limits.lane[lane]);
-    source[lane] = from.lane;
-    inside[lane] = from.inside ? 1 : 0;
-  }
-  const Row& from = warp.rows[i.a];
-  Row result;
-  for (int lane = 0; lane < kLanes; ++lane) result.lane[lane] = from.lane[source[lane]];
-  warp.rows[i.dst] = result;
-  warp.predicates[second_result(i)] = lanes_where([&](int lane) { return inside[lane] != 0; });
-  warp.splits[warp.split].wait = {};
-  return Outcome::Next;
-}
-
-template <Shuffle S>
-Outcome warp_shuffle(Warp& warp, const Instr& i) {
-  if (all_are_members(warp, member_row(i))) return warp_shuffle_all<S>(warp, i);
-  const Row from = warp.rows[i.a], by = warp.rows[i.b], limits = warp.rows[i.c];
-  return for_groups(warp, member_row(i), [&](LaneMask group, LaneMask) {
-    LaneMask inside = 0, absent = 0;
-    for_each_lane(group, [&](int lane) {
-      const ShuffleSource source = shuffle_source<S>(lane, by.lane[lane], limits.lane[lane]);
-      uint32_t value = from.lane[source.lane];
-      if (!has_lane(group, source.lane)) {
-        absent |= LaneMask{1} << lane;
-        value = 0xffffffff;
-      }
-      warp.rows[i.dst].lane[lane] = value;
-      inside |= static_cast<LaneMask>(source.inside) << lane;
-    });
-    set_group_predicate(warp, second_result(i), group, inside);
-    if (absent != 0) {
-      report(
-          warp, Level::Warning, "warp.absent_source",
-          fmt::format("lanes {:#010x} read lanes that do not take part; what they get is undefined",
-                      absent));
-    }
-  });
-}
 
 enum class Vote : uint8_t { Any, All, Uniform, Ballot };
 
@@ -212,33 +134,6 @@ Outcome warp_barrier(Warp& warp, const Instr& i) {
   return outcome == Outcome::Wait ? Outcome::Wait : Outcome::Yield;
 }
 
-// d, or d|p: the register's row and the predicate.
-std::pair<uint16_t, uint16_t> result_pair(Decoder& decoder, const ptx::Operand& operand,
-                                          bool required) {
-  if (operand.kind != ptx::Operand::Kind::Pair) {
-    if (required) decoder.refuse("the result is a register and a predicate, d|p");
-    return {decoder.row_out(operand, Type::B32), decoder.predicate_out({})};
-  }
-  return {decoder.row_out(operand.parts.at(0), Type::B32),
-          decoder.predicate_out(operand.parts.at(1))};
-}
-
-Instr decode_shuffle(Decoder& decoder, const Words& words, const ptx::Instruction& text) {
-  decoder.require_operands(text, 5, 5);
-  Instr instr{.exec = warp_shuffle<Shuffle::Index>};
-  if (words.has("up")) instr.exec = warp_shuffle<Shuffle::Up>;
-  if (words.has("down")) instr.exec = warp_shuffle<Shuffle::Down>;
-  if (words.has("bfly")) instr.exec = warp_shuffle<Shuffle::Butterfly>;
-  instr.a = decoder.row_in(text.operands[1], Type::B32);
-  instr.b = decoder.row_in(text.operands[2], Type::B32);
-  instr.c = decoder.row_in(text.operands[3], Type::B32);
-  const uint16_t mask = decoder.row_in(text.operands[4], Type::B32);
-  const auto [d, p] = result_pair(decoder, text.operands[0], false);
-  instr.dst = d;
-  instr.extra = pack_members(mask, p);
-  return instr;
-}
-
 Instr decode_vote(Decoder& decoder, const Words& words, const ptx::Instruction& text) {
   decoder.require_operands(text, 3, 3);
   Instr instr{.exec = warp_vote<Vote::Any>};
@@ -316,8 +211,6 @@ Instr decode_warp_barrier(Decoder& decoder, const Words&, const ptx::Instruction
 }
 
 constexpr Form kWarpForms[] = {
-    {"shfl.sync.{up,down,bfly,idx}.b32", Unit::Shared, Fidelity::Exact, decode_shuffle, 30,
-     "9.7.9.6"},
     {"vote.sync.{any,all,uni}.pred", Unit::Alu, Fidelity::Exact, decode_vote, 30, "9.7.13.9"},
     {"vote.sync.ballot.b32", Unit::Alu, Fidelity::Exact, decode_vote, 30, "9.7.13.9"},
     {"match.{any,all}.sync.{b32,b64}", Unit::Alu, Fidelity::Exact, decode_match, 70, "9.7.13.10"},
