@@ -205,16 +205,25 @@ inline T maximum(T a, T b) {
   if (a == b) return std::signbit(a) ? b : a;
   return a > b ? a : b;
 }
-// The same of f32 without branches. Equal numbers are the same bits but for zeros, whose signs are joined.
+// The same of f32 without branches or choices, which cost more than the bits of masks. Asked either way round, the host
+// answers with one of two equal numbers (zeros, whose signs are joined), and with the second one if either is NaN.
 template <bool kMax, bool kNan>
 inline float extreme(float a, float b) {
-  const auto a_bits = std::bit_cast<uint32_t>(a), b_bits = std::bit_cast<uint32_t>(b);
-  const float equal = std::bit_cast<float>(kMax ? a_bits & b_bits : a_bits | b_bits);
-  float result = (kMax ? a > b : a < b) ? a : b;  // b if a is NaN
-  result = a == b ? equal : result;
-  if constexpr (!kNan) result = b != b ? a : result;
-  if constexpr (kNan) result = a != a ? a : result;
-  return canonical(result);
+  const auto one = std::bit_cast<uint32_t>((kMax ? a > b : a < b) ? a : b);
+  const auto other = std::bit_cast<uint32_t>((kMax ? b > a : b < a) ? b : a);
+  const uint32_t a_nan = a != a ? ~uint32_t{0} : 0, b_nan = b != b ? ~uint32_t{0} : 0;
+  uint32_t result, nan;
+  if constexpr (kNan) {
+    nan = a_nan | b_nan;
+    result = kMax ? one & other : one | other;
+  } else if constexpr (kMax) {
+    nan = a_nan & b_nan;
+    result = (one & other) | (one & a_nan) | (other & b_nan);
+  } else {
+    nan = a_nan & b_nan;
+    result = (one & ~b_nan) | (other & ~a_nan);
+  }
+  return std::bit_cast<float>((result | nan) & ~(nan << 31));
 }
 template <>
 inline float minimum<float, false>(float a, float b) {

@@ -149,15 +149,16 @@ inline __m256i ex2_place(__m256i x) {
   return _mm256_sub_epi32(_mm256_xor_si256(fixed, minus), _mm256_and_si256(whole, minus));
 }
 inline __m256i ex2_finish(__m256i x, __m256i place, __m256i sum) {
-  const __m256i exponent = _mm256_add_epi32(_mm256_srai_epi32(place, 23), _mm256_set1_epi32(127));
+  const __m256i exponent =
+      _mm256_min_epi32(_mm256_add_epi32(_mm256_srai_epi32(place, 23), _mm256_set1_epi32(127)),
+                       _mm256_set1_epi32(255));
   __m256i result = _mm256_or_si256(_mm256_slli_epi32(exponent, 23),
                                    _mm256_and_si256(sum, _mm256_set1_epi32(0x7fffff)));
-  result = _mm256_blendv_epi8(result, _mm256_set1_epi32(0x7f800000),
-                              _mm256_cmpgt_epi32(exponent, _mm256_set1_epi32(254)));
+  result = _mm256_min_epi32(result, _mm256_set1_epi32(0x7f800000));
   result = _mm256_and_si256(result, _mm256_cmpgt_epi32(exponent, _mm256_setzero_si256()));
   const __m256 number = _mm256_castsi256_ps(x);
   const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(number, number, _CMP_UNORD_Q));
-  return _mm256_blendv_epi8(result, _mm256_set1_epi32(0x7fffffff), nan);
+  return _mm256_or_si256(result, _mm256_srli_epi32(nan, 1));
 }
 inline void ex2_lanes(const Row& a, Row* result) {
   for (int lane = 0; lane < kLanes; lane += 16) {
