@@ -4,6 +4,7 @@
 #include "emu/isa/apply.h"
 #include "emu/isa/special_functions.h"
 #include "emu/isa/special_lanes.h"
+#include "emu/isa/special_lanes_512.h"
 #include "emu/isa/table.h"
 
 namespace fa4::emu::isa {
@@ -30,6 +31,14 @@ Outcome exec_special(Warp& warp, const Instr& i) {
   put_active(warp, &warp.rows[i.dst], result);
   return Outcome::Next;
 }
+#if defined(FA4_EMU_512)
+Outcome exec_ex2_512(Warp& warp, const Instr& i) {
+  Row result;
+  ex2_lanes_512(warp.rows[i.a], &result);
+  put_active(warp, &warp.rows[i.dst], result);
+  return Outcome::Next;
+}
+#endif
 // Cut, not rounded: a result beyond f16 is infinite.
 inline Half cut_to_half(float x) {
   const auto bits = std::bit_cast<uint32_t>(x);
@@ -76,8 +85,12 @@ double special_double(double a) {
 // Full without .ftz, the unit alone with it.
 template <class Full>
 Instr decode_special(Decoder& d, const Words& words, const ptx::Instruction& text) {
-  const ExecFn exec =
-      words.has("ftz") ? exec_special<Flushed<typename Full::Unit>> : exec_special<Full>;
+  ExecFn exec = words.has("ftz") ? exec_special<Flushed<typename Full::Unit>> : exec_special<Full>;
+#if defined(FA4_EMU_512)
+  if constexpr (std::is_same_v<Full, Ex2Approx>) {
+    if (words.has("ftz") && has_512()) exec = exec_ex2_512;
+  }
+#endif
   return d.unary(exec, text, Type::F32, Type::F32);
 }
 template <double (*F)(double)>
