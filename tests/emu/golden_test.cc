@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The programs of tests/emu/golden on the PTX machine, against what the GPU answered: bit for bit, but for tanh, whose
-// stored values must be near.
+// The programs of tests/emu/golden on the PTX machine, against what the GPU answered: bit for bit.
 #include "emu/golden.h"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <bit>
-#include <cmath>
 #include <cstring>
 
 #include "emu/run/machine.h"
@@ -40,50 +36,6 @@ std::vector<uint32_t> outputs_of(Machine& machine, ModuleId module, const std::s
   return result;
 }
 
-// How far two numbers of 16 or 32 bits are apart, in units of the last place; NaN is near NaN.
-uint64_t distance(uint32_t a, uint32_t b, uint32_t bits, uint32_t infinity) {
-  const uint32_t sign = 1u << (bits - 1);
-  const auto magnitude = [&](uint32_t x) { return x & (sign - 1); };
-  if (magnitude(a) > infinity || magnitude(b) > infinity) {
-    return magnitude(a) > infinity && magnitude(b) > infinity ? 0 : ~uint64_t{0};
-  }
-  const auto place = [&](uint32_t x) {
-    return (x & sign) != 0 ? -static_cast<int64_t>(magnitude(x))
-                           : static_cast<int64_t>(magnitude(x));
-  };
-  return static_cast<uint64_t>(std::abs(place(a) - place(b)));
-}
-
-// tanh: how far a value may be from the GPU's.
-uint64_t bound_of(const std::string& instruction) {
-  return instruction.find("f16x2") != std::string::npos ? 1 : 1 << 13;  // bf16x2 too
-}
-
-// The stored values against a bound: "" if all are within it.
-std::string distant_value(const nlohmann::json& row, const std::vector<uint32_t>& outputs) {
-  const std::string instruction = row["instruction"];
-  const uint64_t bound = bound_of(instruction);
-  const bool brain = instruction.find("bf16x2") != std::string::npos;
-  const bool packed = instruction.find("f16x2") != std::string::npos;
-  const size_t stride = outputs.size() / row["values"].size();
-  for (size_t i = 0; i < row["values"].size(); ++i) {
-    const uint32_t got = outputs[i * stride], gpu = row["values"][i];
-    bool near = true;
-    if (packed) {
-      for (const uint32_t half : {0u, 16u}) {
-        near = near && distance(got >> half & 0xffff, gpu >> half & 0xffff, 16,
-                                brain ? 0x7f80 : 0x7c00) <= bound;
-      }
-    } else {
-      near = distance(got, gpu, 32, 0x7f800000) <= bound;
-    }
-    if (!near) {
-      return fmt::format("output {} is {:#010x}; the GPU gave {:#010x}", i * stride, got, gpu);
-    }
-  }
-  return "";
-}
-
 class Golden : public testing::TestWithParam<const char*> {};
 
 TEST_P(Golden, ElementwiseRows) {
@@ -95,10 +47,7 @@ TEST_P(Golden, ElementwiseRows) {
     const std::vector<uint32_t> outputs =
         outputs_of(machine, module, entry, golden_inputs(row["inputs"], row["planes"]),
                    kGoldenCount, kGoldenCount, kGoldenCount);
-    const std::string instruction = row["instruction"];
-    const bool approximate = instruction.starts_with("tanh");
-    EXPECT_EQ(approximate ? distant_value(row, outputs) : golden_difference(row, outputs), "")
-        << instruction;
+    EXPECT_EQ(golden_difference(row, outputs), "") << row["instruction"];
   }
 }
 

@@ -27,7 +27,7 @@ extern const Parabola kRcpTable[128];
 extern const Parabola kRsqrtTable[128];
 extern const Parabola kSqrtTable[128];
 extern const Parabola kSineTable[64];
-extern const Parabola kTanhTable[32];
+extern const Parabola kTanhTable[64];
 
 // 2^f once more, in words of 32 bits (special_tables.cc): its constant is upper >> 9 times 2^15, and the low 15 bits of
 // lower; its slope is 2^15 more than the upper half of lower, its curvature kEx2Curvature more than the low 9 bits of
@@ -200,21 +200,25 @@ struct SineUnit : ParabolaUnit<kSineTable> {
   }
 };
 
-// Known from 0.25 to 4 (the argument to 21 bits after the point, from 0.5 on to 20); beyond, the rounded value.
+// Below 2^-8 the argument itself. From there on each binade has segments of its own, more where tanh bends more, and from 8
+// on the result is 1.
 struct TanhUnit : ParabolaUnit<kTanhTable> {
+  struct Binade {
+    uint8_t first, shift;  // its first segment; bits of the mantissa that do not count
+  };
+  // From 2^-8 on; the last is all from 8 on.
+  static constexpr Binade kBinades[12] = {{0, 6},  {1, 6},  {2, 6},  {3, 5},  {5, 5},  {7, 4},
+                                          {11, 4}, {15, 4}, {19, 3}, {27, 2}, {43, 3}, {51, 23}};
+  static constexpr int32_t kFirst = 119;  // the exponent of 2^-8
   static int32_t place(float x) {
-    const float magnitude = std::fabs(x);
-    const float bounded = magnitude < 4.0f ? magnitude : 0.0f;
-    const bool fine = magnitude < 0.5f;
-    const auto fixed = static_cast<int32_t>(bounded * (fine ? 0x1p21f : 0x1p20f));
-    return fixed - (fine ? 4 << 17 : 0);
+    const auto bits = std::bit_cast<int32_t>(x);
+    const int32_t behind = (bits >> 23 & 255) - kFirst;
+    const Binade binade = kBinades[behind < 0 ? 0 : behind < 11 ? behind : 11];
+    return (binade.first << 17) + ((bits & 0x7fffff) >> binade.shift);
   }
   static float finish(float x, int32_t, Sum sum) {
-    const float magnitude = std::fabs(x);
-    if (!(magnitude >= 0.25f && magnitude < 4.0f)) {
-      return static_cast<float>(std::tanh(static_cast<double>(x)));
-    }
-    return std::copysign(cut_to_float(static_cast<uint64_t>(sum), 0x1p-39), x);
+    const float result = std::copysign(cut_to_float(static_cast<uint64_t>(sum), 0x1p-39), x);
+    return std::fabs(x) >= 0x1p-8f ? result : x;  // a NaN too
   }
 };
 
