@@ -29,8 +29,8 @@ GemmKernel sm100_gemm_kernel() {
   kernel.tile_cols = kBlockN;
   kernel.cluster_rows = config.cluster_rows;
   kernel.cluster_cols = config.cluster_cols;
-  kernel.a_box_rows = kBlockM / Place<config>::kASharers;
-  kernel.b_box_rows = b_rows(config) / Place<config>::kBSharers;
+  kernel.a_box_rows = kBlockM / sm100::gemm::Place<config>::kASharers;
+  kernel.b_box_rows = b_rows(config) / sm100::gemm::Place<config>::kBSharers;
   kernel.c_box_rows = kStoreRows;
   kernel.labels = gemm_labels({{kStore, "Store"}, {kLoad, "Load"}, {kMma, "Mma"}},
                               {{"a", sizeof(Storage<config>::a[0]), config.stages},

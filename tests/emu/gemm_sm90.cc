@@ -29,8 +29,8 @@ GemmKernel sm90_gemm_kernel() {
   kernel.tile_cols = kBlockN;
   kernel.cluster_rows = config.cluster_rows;
   kernel.cluster_cols = config.cluster_cols;
-  kernel.a_box_rows = kBlockM / Place<config>::kASharers;
-  kernel.b_box_rows = kBlockN / Place<config>::kBSharers;
+  kernel.a_box_rows = kBlockM / sm90::gemm::Place<config>::kASharers;
+  kernel.b_box_rows = kBlockN / sm90::gemm::Place<config>::kBSharers;
   kernel.c_box_rows = kStoreRows;
   kernel.labels = gemm_labels({{kMma, "Mma"}, {kLoad, "Load"}, {kIdle, "Idle"}},
                               {{"a", sizeof(Storage<config>::a[0]), config.stages},
