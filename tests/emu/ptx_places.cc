@@ -93,6 +93,14 @@ PtxPlaces::PtxPlaces(const std::string& ptx) {
   std::map<unsigned, std::string> files;
   std::map<std::string, std::string> names;  // by label
   std::map<SourcePoint, SourceCall> calls;   // the last ones: an outer place stands before an inner
+  // Of an unrolled loop the compiler repeats the inner places of a wait without the outer ones; the branch back, which
+  // follows, has them right.
+  struct OpenWait {
+    size_t line;
+    RawFrame innermost;
+    SourcePoint caller;
+  };
+  std::optional<OpenWait> wait;
   std::vector<std::vector<RawFrame>> raw(1);
   index_.push_back(0);
   std::istringstream lines(ptx);
@@ -114,6 +122,13 @@ PtxPlaces::PtxPlaces(const std::string& ptx) {
         frames.push_back({point, call ? call->label : ""});
         if (!call) break;
       }
+      if (wait && loc.point == wait->caller) {
+        std::vector<RawFrame> right = raw.back();
+        right.insert(right.begin(), wait->innermost);
+        raw.insert(raw.end() - 1, std::move(right));
+        index_[wait->line] = raw.size() - 2;
+        wait.reset();
+      }
     } else if (text.starts_with(".file")) {
       std::istringstream words(text);
       unsigned number = 0;
@@ -132,6 +147,10 @@ PtxPlaces::PtxPlaces(const std::string& ptx) {
       }
     }
     index_.push_back(raw.size() - 1);
+    if (text.starts_with("$L__BB")) wait.reset();
+    if (text.starts_with("mbarrier.try_wait") && raw.back().size() > 1) {
+      wait = {index_.size() - 1, raw.back()[0], raw.back()[1].point};
+    }
   }
   for (const std::vector<RawFrame>& frames : raw) {
     std::vector<PtxFrame>& named = frames_.emplace_back();

@@ -56,6 +56,8 @@ const std::vector<ExplainedSurvivor>& forward_survivors() {
        "equivalent: the slot's last reader came before the last S of the tile before, for which q_empty was waited"},
       {"another barrier", "mbarrier.try_wait", "load_q: *kOutEmpty",
        "equivalent: Store releases tile 1 behind tile 0"},
+      {"another barrier", "mbarrier.try_wait", "d192*load_tile: load_k(tile, last)*kKvEmpty, 1",
+       "equivalent: slot 2 holds the last V of the tile before, which is released behind the K of slot 1"},
       {"no wait", "mbarrier.try_wait", "d192*finish: *kOutEmpty",
        "equivalent: where O lies over Q, Load has waited for it before the Q of the tile whose o_full has come"},
       {"", "mbarrier.try_wait", "d192*run_tile: wait_for_slot()",
