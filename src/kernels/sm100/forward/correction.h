@@ -29,9 +29,12 @@ class Correction {
  public:
   using G = Geometry<config>;
   // Columns of O at a time, while it is rescaled and while it is stored. What the registers of the role hold without
-  // spills (roles.h, scripts/sass-counts): at D 192 on sm_103a 64 are too many, on sm_100a 32 are worse.
+  // spills (roles.h, tests/jit/sm100_spills_test.cc): at D 192 on sm_103a 64 are too many, on sm_100a 32 are worse; with
+  // scaled scores sm_103a spills at D 128 with 64 and at D 192 even with 32.
   static constexpr bool kIsTight = config.head_dim > 128 && config.maximum_by_load;
-  static constexpr u32 kWide = config.scores == Scores::Capped        ? 16
+  static constexpr bool kIsTightest = config.scores == Scores::Capped ||
+                                      (config.scores == Scores::Scaled && config.maximum_by_load);
+  static constexpr u32 kWide = kIsTightest                            ? 16
                                : config.value_dim == 128 && !kIsTight ? 64
                                : config.value_dim % 32 == 0           ? 32
                                                                       : 16;
