@@ -4,6 +4,7 @@
 // (make soak) all of them. Needs NVRTC and no GPU.
 #include <algorithm>
 #include <cstdlib>
+#include <string_view>
 #include <thread>
 #include <vector>
 
