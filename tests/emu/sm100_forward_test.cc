@@ -195,6 +195,21 @@ TEST(Sm100Forward, IsReportedInTheKernelsWords) {
   EXPECT_NE(report.find("writes D, S1, columns [128, 256)"), std::string::npos) << report;
 }
 
+// A scale below 0 takes another path to the scores, and O through fewer registers.
+TEST(Sm100Forward, RunsOnB300WithScoresThatAreScaledFirst) {
+  FA4_NEEDS_GEMM_COMPILER();
+  for (const int64_t head_dim : {128, 192}) {
+    EXPECT_TRUE(run_and_judge(blackwell({.seq_q = 140,
+                                         .seq_k = 300,
+                                         .head_dim = head_dim,
+                                         .value_dim = 128,
+                                         .causal = true,
+                                         .scale = -3.0}),
+                              "emulated:sm_103a", "sm100"))
+        << head_dim;
+  }
+}
+
 TEST(Sm100Forward, RunsOnB300WithMaximaFromTheLoad) {
   FA4_NEEDS_GEMM_COMPILER();
   EXPECT_TRUE(run_and_judge(
