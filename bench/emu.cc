@@ -215,6 +215,38 @@ std::string tensor_program(uint32_t n) {
              kRounds);
 }
 
+// A warpgroup multiplies [64, 16] by [256, 16], bf16, 16 times a round, and waits.
+std::string warpgroup_program() {
+  std::string registers;
+  for (int i = 0; i < 128; ++i) registers += fmt::format("{}%f{}", i == 0 ? "" : ", ", i);
+  std::string text =
+      ".version 8.0\n.target sm_90a\n.address_size 64\n"
+      ".visible .entry bench(.param .u64 memory)\n{\n"
+      ".reg .pred %p<8>;\n.reg .b32 %r<32>;\n.reg .f32 %f<128>;\n.reg .b64 %rd<8>;\n"
+      ".shared .align 1024 .b8 tile[16384];\n"
+      "mov.u32 %r1, %tid.x;\nmov.u32 %r10, tile;\n"
+      "shl.b32 %r11, %r1, 2;\nadd.s32 %r11, %r11, %r10;\nmov.u32 %r13, 0;\n"
+      "FILL:\nand.b32 %r12, %r11, 0x3ff;\nor.b32 %r12, %r12, 0x3f803f80;\n"
+      "st.shared.u32 [%r11], %r12;\nadd.s32 %r11, %r11, 512;\nadd.s32 %r13, %r13, 512;\n"
+      "setp.lt.u32 %p1, %r13, 16384;\n@%p1 bra FILL;\nfence.proxy.async;\nbar.sync 0;\n"
+      "shr.u32 %r15, %r10, 4;\ncvt.u64.u32 %rd1, %r15;\nmov.u64 %rd2, 0x0000000800000000;\n"
+      "or.b64 %rd1, %rd1, %rd2;\nadd.s64 %rd3, %rd1, 256;\n"
+      // From the first half of k to the second: 1024 bytes in A, 4096 in B.
+      "or.b64 %rd1, %rd1, 0x400000;\nor.b64 %rd3, %rd3, 0x1000000;\nmov.u32 %r30, 0;\n"
+      "LOOP:\nwgmma.fence.sync.aligned;\n";
+  for (int i = 0; i < 16; ++i) {
+    text += fmt::format(
+        "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {{{}}}, %rd1, %rd3, {}, 1, 1, 0, "
+        "0;\n",
+        registers, i == 0 ? 0 : 1);
+  }
+  return text +
+         fmt::format(
+             "wgmma.commit_group.sync.aligned;\nwgmma.wait_group.sync.aligned 0;\n"
+             "add.s32 %r30, %r30, 1;\nsetp.lt.u32 %p5, %r30, {};\n@%p5 bra LOOP;\nret;\n}}\n",
+             kRounds);
+}
+
 std::vector<Program> programs() {
   std::vector<Program> list;
   list.push_back({"softmax_mix", softmax_mix()});
@@ -230,6 +262,10 @@ std::vector<Program> programs() {
       list.push_back({fmt::format("tcgen05_{}_n{}", numerics, n), "", 100, numerics,
                       16.0 * 128 * n * 16 / kWarps, tensor_program(n)});
     }
+  }
+  for (const char* numerics : {"fast", "exact"}) {
+    list.push_back({fmt::format("wgmma_{}_n256", numerics), "", 90, numerics,
+                    16.0 * 64 * 256 * 16 / kWarps, warpgroup_program()});
   }
   const auto unit = [&](const char* name, const std::string& line, uint32_t arch = 80) {
     list.push_back({name, repeated(64, line), arch});

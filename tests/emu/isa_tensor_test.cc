@@ -134,6 +134,21 @@ uint32_t twin_step(const TensorKind& kind, const double* a, const double* b, int
   return kind.half_accumulator ? twin_f16(value) : twin_f32(value);
 }
 
+// The fast form multiplies and adds in one rounding where the processor can, which makes a difference for products that f32
+// does not hold.
+bool depends_on_processor(const TensorKind& kind, const Registers& registers, int row, int column) {
+  if (kind.model != TensorModel::Fast) return false;
+  for (int k = 0; k < kind.k; ++k) {
+    const double product =
+        std::fabs(value_of(element_of(registers.a, fragment_of_a(row, k), true), kind) *
+                  value_of(element_of(registers.b, fragment_of_b(k, column), true), kind));
+    if (std::isfinite(product) && product != 0 && (product < 0x1p-126 || product >= 0x1p128)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 uint32_t twin(const TensorKind& kind, const Registers& registers, int row, int column) {
   double a[16], b[16];
   for (int k = 0; k < kind.k; ++k) {
@@ -161,6 +176,15 @@ GoldenShape shape_of(const TensorKind& kind) {
   return {kind.k, kind.half_accumulator, kind.element == TensorElement::BF16};
 }
 
+// Forms of the fast product agree, unless a product leaves the range of f32: they may round it, at its smallest, or may not.
+bool agree(const TensorKind& kind, uint32_t first, uint32_t second) {
+  if (first == second) return true;
+  if (kind.model != TensorModel::Fast || kind.element == TensorElement::F16) return false;
+  const double apart = static_cast<double>(std::bit_cast<float>(first)) -
+                       static_cast<double>(std::bit_cast<float>(second));
+  return std::fabs(apart) <= std::ldexp(kind.k, -149);
+}
+
 TEST(TensorCore, EqualsItsTwin) {
   for (const TensorKind& base : kTensorKinds) {
     for (const TensorModel model : {TensorModel::Fast, TensorModel::Ampere, TensorModel::Hopper}) {
@@ -173,11 +197,12 @@ TEST(TensorCore, EqualsItsTwin) {
           function(kind, registers.operands());
           for (int row = 0; row < 16; ++row) {
             for (int column = 0; column < 8; ++column) {
+              if (depends_on_processor(kind, registers, row, column)) continue;
               const FragmentPlace place = kind.half_accumulator ? fragment_of_c16(row, column)
                                                                 : fragment_of_c32(row, column);
               const uint32_t got = element_of(registers.d, place, kind.half_accumulator);
               const uint32_t expected = twin(kind, registers, row, column);
-              ASSERT_EQ(got, expected)
+              ASSERT_PRED3(agree, kind, got, expected)
                   << name_of(kind) << " " << golden_distribution(distribution) << " product " << at
                   << " row " << row << " column " << column;
             }
@@ -207,7 +232,7 @@ TEST(TensorCore, AllFormsAgree) {
             function(kind, vector.operands());
             for (int reg = 0; reg < kind.num_c(); ++reg) {
               for (int lane = 0; lane < kLanes; ++lane) {
-                ASSERT_EQ(vector.d[reg].lane[lane], plain.d[reg].lane[lane])
+                ASSERT_PRED3(agree, kind, vector.d[reg].lane[lane], plain.d[reg].lane[lane])
                     << name_of(kind) << " " << golden_distribution(distribution) << " product "
                     << at;
               }

@@ -5,9 +5,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <random>
+#include <vector>
 
 #include "emu/golden_wgmma.h"
+#include "emu/machine/matrix_units.h"
 
 namespace fa4::emu {
 namespace {
@@ -78,6 +81,43 @@ TEST(MatrixDescriptor, RefusesABaseWithoutASwizzle) {
       decode_wgmma_descriptor(descriptor_of(1024, 128, 256, 3, 0), &layout);
   EXPECT_STREQ(fault.code, "desc.base");
   EXPECT_NE(fault.text.find("base offset 3"), std::string::npos);
+}
+
+// Units found by the swizzle's pattern are those that are asked for one by one; steps that keep the pattern, and others.
+TEST(MatrixDescriptor, UnitsTakenTogetherAreTheSame) {
+  std::mt19937 random(2);
+  const auto below = [&](uint32_t n) { return static_cast<uint32_t>(random() % n); };
+  std::vector<std::byte> shared(1 << 20);
+  for (std::byte& byte : shared) byte = static_cast<std::byte>(random());
+  uint32_t repeating = 0;
+  for (int round = 0; round < 4000; ++round) {
+    constexpr uint32_t kSpans[] = {16, 32, 64, 128};
+    MatrixLayout layout;
+    layout.span = kSpans[below(4)];
+    layout.mn_major = below(2) != 0;
+    layout.pairs = layout.span == 128 && below(8) == 0;
+    layout.start = 16 * below(4096);
+    const uint32_t step = below(2) != 0 ? 8 * layout.span : 16;
+    layout.leading = step * below(16);
+    layout.stride = step * below(16);
+    layout.base = layout.span == 16 ? 0 : below(8);
+    const MatrixUnits units = layout.mn_major ? MatrixUnits{8u << below(3), 1 + below(32)}
+                                              : MatrixUnits{8 * (1 + below(32)), 2};
+    repeating += MatrixAtoms(layout, units).repeat() ? 1 : 0;
+    std::vector<std::byte> taken(size_t{units.outer} * units.inner * 16);
+    gather_units(layout, units, shared.data(), taken.data());
+    for (uint32_t i = 0; i < units.outer; ++i) {
+      for (uint32_t j = 0; j < units.inner; ++j) {
+        ASSERT_EQ(std::memcmp(&taken[(size_t{i} * units.inner + j) * 16],
+                              &shared[layout.unit_at(i, j)], 16),
+                  0)
+            << "span " << layout.span << " stride " << layout.stride << " leading "
+            << layout.leading << " unit " << i << ", " << j;
+      }
+    }
+  }
+  EXPECT_GT(repeating, 1000u);
+  EXPECT_LT(repeating, 3000u);
 }
 
 }  // namespace

@@ -176,8 +176,10 @@ TEST(Warpgroup, AllFormsAgree) {
                                   .a = a.get(),
                                   .b = b.get(),
                                   .d = {}};
-      random.fill(&a->word[0][0][0], 512, kind.a, near);
-      random.fill(&b->word[0][0][0], 2048, kind.b, near);
+      // Where f32 does not hold the products the fast form may differ from processor to processor.
+      const bool holds = near || (!kind.exact && kind.a == TensorElement::BF16);
+      random.fill(&a->word[0][0][0], 512, kind.a, holds);
+      random.fill(&b->word[0][0][0], 2048, kind.b, holds);
       random.fill_c(reinterpret_cast<uint32_t*>(&c->rows), sizeof c->rows / 4,
                     kind.half_accumulator, near);
       const auto run = [&](GroupRegisters& registers, WarpgroupFn function) {

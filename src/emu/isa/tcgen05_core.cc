@@ -115,10 +115,10 @@ void tcgen05_numbers_of_a(TensorElement element, uint32_t k, uint32_t sixteens, 
   }
 }
 
-void tcgen05_numbers_of_b(TensorElement element, uint32_t k, uint32_t columns, bool exact,
-                          Tcgen05B* b) {
+void tcgen05_numbers_of_b(TensorElement element, uint32_t k, uint32_t first, uint32_t columns,
+                          bool exact, Tcgen05B* b) {
   const Tcgen05Convert convert = tcgen05_convert_of(element, exact);
-  for (uint32_t column = 0; column < columns; ++column) {
+  for (uint32_t column = first; column < first + columns; ++column) {
     int32_t* const exponents = b->exponent[column].data();
     convert(b->code[column].data(), k, b->value[column].data(), exponents);
     if (exact) b->most[column] = *std::max_element(exponents, exponents + k);

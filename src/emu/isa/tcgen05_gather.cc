@@ -5,6 +5,8 @@
 #include <array>
 #include <cstring>
 
+#include "emu/machine/matrix_units.h"
+
 namespace fa4::emu::isa {
 namespace {
 
@@ -68,10 +70,13 @@ struct Tcgen05Packed {
 template <class Unit, bool kMnMajor, class Put>
 void tcgen05_for_units(const MatrixLayout& layout, const MatrixUnits& units, uint32_t sign,
                        const std::byte* shared, Put put) {
+  std::array<std::byte, kTcgen05OperandBytes> taken;
+  gather_units(layout, units, shared, taken.data());
+  const std::byte* unit = taken.data();
   Tcgen05Codes codes;
   for (uint32_t i = 0; i < units.outer; ++i) {
-    for (uint32_t j = 0; j < units.inner; ++j) {
-      Unit::read(shared + layout.unit_at(i, j), sign, codes);
+    for (uint32_t j = 0; j < units.inner; ++j, unit += MatrixLayout::kUnitBytes) {
+      Unit::read(unit, sign, codes);
       const uint32_t first = j * Unit::kInUnit;
       for (uint32_t e = 0; e < Unit::kInUnit; ++e) {
         if constexpr (kMnMajor) {
@@ -116,13 +121,6 @@ void tcgen05_for_elements(const Tcgen05Shape& shape, TensorElement element, bool
   read(Tcgen05Whole<uint32_t>{});
 }
 
-}  // namespace
-
-MatrixUnits tcgen05_units(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t rows) {
-  if (!layout.mn_major) return {rows, 2};
-  return {shape.k(), rows * shape.element_bytes() / MatrixLayout::kUnitBytes};
-}
-
 void tcgen05_gather_a(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t base,
                       const std::byte* shared, Tcgen05A* a) {
   const auto gather = [&](auto lane_of) {
@@ -138,13 +136,6 @@ void tcgen05_gather_a(const Tcgen05Shape& shape, const MatrixLayout& layout, uin
   for (uint32_t k = 0; k < shape.k(); ++k) {
     std::copy_n(a->code[k].begin(), 64, a->code[k].begin() + 64);
   }
-}
-
-void tcgen05_gather_b(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t first,
-                      const std::byte* shared, Tcgen05B* b) {
-  tcgen05_for_elements(
-      shape, shape.b, shape.negate_b, layout, shape.columns(), shared,
-      [&](uint32_t row, uint32_t k, uint32_t code) { b->code[first + row][k] = code; });
 }
 
 void tcgen05_gather_tensor(const Tcgen05Shape& shape, bool shifted, const uint32_t* columns,
@@ -168,6 +159,80 @@ void tcgen05_gather_tensor(const Tcgen05Shape& shape, bool shifted, const uint32
       }
     }
   }
+}
+
+// The fast form of numbers of 16 bits needs no codes.
+bool tcgen05_is_direct(const Tcgen05Shape& shape, bool exact) {
+  return !exact && shape.kind == Tcgen05Kind::F16;
+}
+
+// An operand in shared memory, to lines of k (of A), or of rows (of B).
+void tcgen05_load_direct(TensorElement element, bool negate, const MatrixLayout& layout,
+                         MatrixUnits units, bool to_lines_of_k, bool apart, const std::byte* shared,
+                         float* to, size_t pitch) {
+  std::array<std::byte, kTcgen05OperandBytes + 16> taken;
+  gather_units(layout, units, shared, taken.data());
+  Tcgen05Lines lines;
+  lines.element = element;
+  lines.negate = negate;
+  lines.order = layout.mn_major == to_lines_of_k ? Tcgen05Order::Along : Tcgen05Order::Across;
+  lines.apart = apart;
+  lines.from = taken.data();
+  lines.count = units.outer;
+  lines.numbers = size_t{units.inner} * (MatrixLayout::kUnitBytes / 2);
+  tcgen05_best().load(lines, to, pitch);
+}
+
+}  // namespace
+
+MatrixUnits tcgen05_units(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t rows) {
+  if (!layout.mn_major) return {rows, 2};
+  return {shape.k(), rows * shape.element_bytes() / MatrixLayout::kUnitBytes};
+}
+
+void tcgen05_take_a(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t base,
+                    uint32_t sixteens, bool exact, const std::byte* shared, Tcgen05A* a) {
+  if (!tcgen05_is_direct(shape, exact)) {
+    tcgen05_gather_a(shape, layout, base, shared, a);
+    return tcgen05_numbers_of_a(shape.a, shape.k(), sixteens, exact, a);
+  }
+  const bool apart = shape.layout() == Tcgen05Layout::F;
+  tcgen05_load_direct(shape.a, shape.negate_a, layout, tcgen05_units(shape, layout, shape.rows()),
+                      true, apart, shared, a->value[0].data() + (apart ? base : 0), kTcgen05Lanes);
+  if (shape.layout() != Tcgen05Layout::B) return;
+  for (uint32_t k = 0; k < shape.k(); ++k) {
+    std::copy_n(a->value[k].begin(), 64, a->value[k].begin() + 64);
+  }
+}
+
+void tcgen05_take_b(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t first,
+                    bool exact, const std::byte* shared, Tcgen05B* b) {
+  const uint32_t columns = shape.columns();
+  if (tcgen05_is_direct(shape, exact)) {
+    return tcgen05_load_direct(shape.b, shape.negate_b, layout,
+                               tcgen05_units(shape, layout, columns), false, false, shared,
+                               b->value[first].data(), kTcgen05MostK);
+  }
+  tcgen05_for_elements(
+      shape, shape.b, shape.negate_b, layout, columns, shared,
+      [&](uint32_t row, uint32_t k, uint32_t code) { b->code[first + row][k] = code; });
+  tcgen05_numbers_of_b(shape.b, shape.k(), first, columns, exact, b);
+}
+
+void tcgen05_take_tensor(const Tcgen05Shape& shape, bool shifted, uint32_t sixteens, bool exact,
+                         const uint32_t* columns, Tcgen05A* a) {
+  if (!tcgen05_is_direct(shape, exact) || shifted) {
+    tcgen05_gather_tensor(shape, shifted, columns, a);
+    return tcgen05_numbers_of_a(shape.a, shape.k(), sixteens, exact, a);
+  }
+  Tcgen05Lines lines;
+  lines.element = shape.a;
+  lines.negate = shape.negate_a;
+  lines.order = Tcgen05Order::Pairs;
+  lines.from = reinterpret_cast<const std::byte*>(columns);
+  lines.count = shape.k();
+  lines.numbers = kTcgen05Lanes;
+  tcgen05_best().load(lines, a->value[0].data(), kTcgen05Lanes);
 }
 
 }  // namespace fa4::emu::isa

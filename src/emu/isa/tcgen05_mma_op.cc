@@ -8,6 +8,7 @@
 
 #include "emu/isa/tcgen05_gather.h"
 #include "emu/machine/cluster.h"
+#include "emu/machine/matrix_units.h"
 #include "emu/machine/warp_report.h"
 
 namespace fa4::emu::isa {
@@ -39,9 +40,9 @@ Tcgen05MmaOp::Tcgen05MmaOp(Warp& issuer, int lane, const Tcgen05Shape& shape,
     describe(values.a, "A", shape.rows(), shape.transposed_a, &layout_a_);
   }
   describe(values.b, "B", shape.columns(), shape.transposed_b, &layout_b_);
-  if (!bad_ && issuer.cta->cluster->shadow.enabled()) {
-    if (!values.a_in_tensor_memory) note_operand(layout_a_, shape.rows());
-    note_operand(layout_b_, shape.columns());
+  if (!bad_) {
+    if (!values.a_in_tensor_memory) note_matrix(layout_a_, shape.rows());
+    note_matrix(layout_b_, shape.columns());
   }
   note_addresses();
   if (!bad_ && issuer.cta->cluster->shadow.enabled()) note_reach();
@@ -88,21 +89,12 @@ bool Tcgen05MmaOp::is_within(const MatrixLayout& layout, uint32_t rows) const {
   return true;
 }
 
-// All units lie within shared memory, and the CTAs are there: the shadow alone is asked, the door only
-// where it has something to say.
-void Tcgen05MmaOp::note_operand(const MatrixLayout& layout, uint32_t rows) {
+// All units lie within shared memory, and the CTAs are there.
+void Tcgen05MmaOp::note_matrix(const MatrixLayout& layout, uint32_t rows) {
   const MatrixUnits units = tcgen05_units(shape_, layout, rows);
-  Shadow& shadow = warp->cta->cluster->shadow;
   for (uint32_t group = 0; group < shape_.group; ++group) {
-    const Cta& cta = *ctas_[group];
-    const uint32_t in_shadow = cta.shadow_offset(cta.shared.data());
-    for_unit_runs(layout, units, [&](uint32_t begin, uint32_t end) {
-      const Conflict conflict = shadow.copy_reads(id, site, in_shadow + begin, end - begin);
-      if (conflict.kind == Conflict::Kind::None || conflict.kind == Conflict::Kind::Unwritten) {
-        return;
-      }
-      note_races(group, begin, end);
-    });
+    note_operand(*this, *ctas_[group], layout, units, true,
+                 [&](uint32_t begin, uint32_t end) { note_races(group, begin, end); });
   }
 }
 
@@ -219,21 +211,21 @@ void Tcgen05MmaOp::take_a() {
     Tcgen05A* const a = a_[group].get();
     if (values_.a_in_tensor_memory) {
       const auto column = static_cast<uint32_t>(values_.a & 0xffff);
-      tcgen05_gather_tensor(shape_, values_.shifts_a, ctas_[group]->tmem.column(column), a);
+      tcgen05_take_tensor(shape_, values_.shifts_a, sixteens(), values_.exact,
+                          ctas_[group]->tmem.column(column), a);
     } else {
-      tcgen05_gather_a(shape_, layout_a_, base(), ctas_[group]->shared.data(), a);
+      tcgen05_take_a(shape_, layout_a_, base(), sixteens(), values_.exact,
+                     ctas_[group]->shared.data(), a);
     }
-    tcgen05_numbers_of_a(shape_.a, shape_.k(), sixteens(), values_.exact, a);
   }
 }
 
 void Tcgen05MmaOp::take_b() {
   b_ = std::make_unique_for_overwrite<Tcgen05B>();
   for (uint32_t group = 0; group < shape_.group; ++group) {
-    tcgen05_gather_b(shape_, layout_b_, group * shape_.columns(), ctas_[group]->shared.data(),
-                     b_.get());
+    tcgen05_take_b(shape_, layout_b_, group * shape_.columns(), values_.exact,
+                   ctas_[group]->shared.data(), b_.get());
   }
-  tcgen05_numbers_of_b(shape_.b, shape_.k(), shape_.n, values_.exact, b_.get());
 }
 
 void Tcgen05MmaOp::write(uint32_t group, uint32_t first, uint32_t columns) {
@@ -265,12 +257,12 @@ void Tcgen05MmaOp::write(uint32_t group, uint32_t first, uint32_t columns) {
   if (shape_.layout() != Tcgen05Layout::B) {
     product.first_column = first;
     product.sixteens = sixteens();
-    return tcgen05_function()(product);
+    return tcgen05_best().product(product);
   }
   for (uint32_t half = 0; half < 2; ++half) {
     product.first_column = half * shape_.n / 2 + first;
     product.sixteens = half == 0 ? 0x0f : 0xf0;
-    tcgen05_function()(product);
+    tcgen05_best().product(product);
   }
 }
 

@@ -52,7 +52,7 @@ class Tcgen05MmaOp final : public TensorOp {
   void describe(uint64_t descriptor, const char* which, uint32_t rows, bool transposed,
                 MatrixLayout* layout);
   bool is_within(const MatrixLayout& layout, uint32_t rows) const;
-  void note_operand(const MatrixLayout& layout, uint32_t rows);
+  void note_matrix(const MatrixLayout& layout, uint32_t rows);
   void note_races(uint32_t group, uint32_t begin, uint32_t end);
   void note_reach();
   void note_addresses();

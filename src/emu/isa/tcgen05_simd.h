@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vector form of tcgen05's product, in a namespace for each instruction set; tcgen05_simd.cc includes it. Sixteen
+// The vector form of tcgen05's exact product, in a namespace for each instruction set; tcgen05_simd.cc includes it. Sixteen
 // lanes of four columns at a time: A's lanes are vectors, B's numbers are spread.
 #include "emu/isa/tensor_parts.h"
 
@@ -36,71 +36,6 @@ FA4_EMU_INLINE void tcgen05_store_d(const Float8& value, const uint32_t* disable
     bits = (old & keep) | (bits & ~keep);
   }
   std::memcpy(d, &bits, sizeof bits);
-}
-
-template <bool kHalf>
-FA4_EMU_INLINE void tcgen05_begin(const Tcgen05Product& product, float factor, const uint32_t* d,
-                                  Float8& sum) {
-  sum = Float8{};
-  if (!product.accumulate) return;
-  tcgen05_load_c<kHalf>(d, sum);
-  sum *= factor;
-}
-
-template <bool kHalf>
-FA4_EMU_INLINE void tcgen05_end(Float8& sum, const uint32_t* disabled, uint32_t* d) {
-  if constexpr (kHalf) {
-    Float4 low, high;
-    tensor_round_half(__builtin_convertvector(FA4_EMU_LOW(sum), Double4), low);
-    tensor_round_half(__builtin_convertvector(FA4_EMU_HIGH(sum), Double4), high);
-    sum = FA4_EMU_JOIN(low, high);
-  }
-  tcgen05_store_d<kHalf>(sum, disabled, d);
-}
-
-// In f32, k after k: sixteen lanes of four columns. Each sum is a variable of its own: compilers keep no array in registers.
-template <bool kHalf, uint32_t kK>
-FA4_EMU_INLINE void tcgen05_fast(const Tcgen05Product& product, uint32_t lane, uint32_t column,
-                                 const uint32_t* disabled, uint32_t* d) {
-  constexpr size_t kLine = kTcgen05Lanes;
-  const float factor = std::bit_cast<float>(static_cast<uint32_t>(127 - product.c_shift) << 23);
-  Float8 low0, low1, low2, low3, high0, high1, high2, high3;
-  tcgen05_begin<kHalf>(product, factor, d, low0);
-  tcgen05_begin<kHalf>(product, factor, d + kLine, low1);
-  tcgen05_begin<kHalf>(product, factor, d + 2 * kLine, low2);
-  tcgen05_begin<kHalf>(product, factor, d + 3 * kLine, low3);
-  tcgen05_begin<kHalf>(product, factor, d + 8, high0);
-  tcgen05_begin<kHalf>(product, factor, d + kLine + 8, high1);
-  tcgen05_begin<kHalf>(product, factor, d + 2 * kLine + 8, high2);
-  tcgen05_begin<kHalf>(product, factor, d + 3 * kLine + 8, high3);
-  const float* const b = product.b->value[column].data();
-  const float* const a = &product.a->value[0][lane];
-#pragma GCC unroll 4
-  for (size_t k = 0; k < kK; ++k) {
-    Float8 low, high;
-    std::memcpy(&low, a + k * kLine, sizeof low);
-    std::memcpy(&high, a + k * kLine + 8, sizeof high);
-    const Float8 b0 = Float8{} + b[k], b1 = Float8{} + b[kTcgen05MostK + k];
-    low0 = FA4_EMU_FMA(low, b0, low0);
-    high0 = FA4_EMU_FMA(high, b0, high0);
-    low1 = FA4_EMU_FMA(low, b1, low1);
-    high1 = FA4_EMU_FMA(high, b1, high1);
-    const Float8 b2 = Float8{} + b[2 * kTcgen05MostK + k];
-    const Float8 b3 = Float8{} + b[3 * kTcgen05MostK + k];
-    low2 = FA4_EMU_FMA(low, b2, low2);
-    high2 = FA4_EMU_FMA(high, b2, high2);
-    low3 = FA4_EMU_FMA(low, b3, low3);
-    high3 = FA4_EMU_FMA(high, b3, high3);
-  }
-  const uint32_t* const upper = disabled == nullptr ? nullptr : disabled + 8;
-  tcgen05_end<kHalf>(low0, disabled, d);
-  tcgen05_end<kHalf>(low1, disabled, d + kLine);
-  tcgen05_end<kHalf>(low2, disabled, d + 2 * kLine);
-  tcgen05_end<kHalf>(low3, disabled, d + 3 * kLine);
-  tcgen05_end<kHalf>(high0, upper, d + 8);
-  tcgen05_end<kHalf>(high1, upper, d + kLine + 8);
-  tcgen05_end<kHalf>(high2, upper, d + 2 * kLine + 8);
-  tcgen05_end<kHalf>(high3, upper, d + 3 * kLine + 8);
 }
 
 // What the exponents of C begin the comparison with.
@@ -239,48 +174,31 @@ FA4_EMU_INLINE void tcgen05_exact_tile(const Tcgen05Product& product, uint32_t l
   }
 }
 
-template <bool kHalf, bool kExact, uint32_t kK>
-FA4_EMU_INLINE void tcgen05_tile(const Tcgen05Product& product, uint32_t lane, uint32_t column,
-                                 const uint32_t* disabled, uint32_t* d) {
-  if constexpr (kExact) {
-    tcgen05_exact_tile<kHalf, kK>(product, lane, column, disabled, d);
-  } else {
-    tcgen05_fast<kHalf, kK>(product, lane, column, disabled, d);
-  }
-}
+// Lanes whose D stays, all bits set.
+using Tcgen05Disabled = std::array<uint32_t, kTcgen05Lanes>;
 
-template <bool kHalf, bool kExact, uint32_t kK>
-void tcgen05_product_of(const Tcgen05Product& product) {
-  std::array<uint32_t, kTcgen05Lanes> disabled;
+inline bool tcgen05_any_disabled(const Tcgen05Product& product, Tcgen05Disabled& disabled) {
   uint32_t any = 0;
+  for (const uint32_t word : product.disabled) any |= word;
+  if (any == 0) return false;
   for (uint32_t lane = 0; lane < kTcgen05Lanes; ++lane) {
     disabled[lane] = 0u - (product.disabled[lane / 32] >> lane % 32 & 1);
-    any |= disabled[lane];
   }
+  return true;
+}
+
+template <bool kHalf, uint32_t kK>
+void tcgen05_exact_product(const Tcgen05Product& product) {
+  Tcgen05Disabled disabled;
+  const bool any = tcgen05_any_disabled(product, disabled);
   for (uint32_t column = 0; column < product.columns; column += 4) {
     for (uint32_t lane = 0; lane < kTcgen05Lanes; lane += 16) {
       if ((product.sixteens >> lane / 16 & 1) == 0) continue;
-      tcgen05_tile<kHalf, kExact, kK>(product, lane, product.first_column + column,
-                                      any == 0 ? nullptr : &disabled[lane],
-                                      product.d + column * kTcgen05Lanes + lane);
+      tcgen05_exact_tile<kHalf, kK>(product, lane, product.first_column + column,
+                                    any ? &disabled[lane] : nullptr,
+                                    product.d + column * kTcgen05Lanes + lane);
     }
   }
-}
-
-template <bool kHalf, bool kExact>
-void tcgen05_product_of_k(const Tcgen05Product& product) {
-  if (product.k == 16) return tcgen05_product_of<kHalf, kExact, 16>(product);
-  if (product.k == 32) return tcgen05_product_of<kHalf, kExact, 32>(product);
-  tcgen05_product_of<kHalf, kExact, 8>(product);
-}
-
-void tcgen05_product(const Tcgen05Product& product) {
-  if (product.half) {
-    return product.exact ? tcgen05_product_of_k<true, true>(product)
-                         : tcgen05_product_of_k<true, false>(product);
-  }
-  return product.exact ? tcgen05_product_of_k<false, true>(product)
-                       : tcgen05_product_of_k<false, false>(product);
 }
 
 }  // namespace FA4_EMU_TARGET

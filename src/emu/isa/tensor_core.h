@@ -46,7 +46,8 @@ struct TensorOperands {
 
 using TensorFn = void (*)(const TensorKind&, const TensorOperands&);
 
-// The function that computes D, the fastest for this processor; and all that it can run, which agree.
+// The function that computes D, the fastest for this processor; and all that it can run, which agree (the fast form: unless a
+// product leaves the range of f32).
 TensorFn tensor_function(const TensorKind& kind);
 std::vector<TensorFn> tensor_functions(const TensorKind& kind);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the vector forms of mma.sync and wgmma share: numbers of 16 bits as f32, their exponents, and how sums are
-// rounded. In a namespace for each instruction set, as tensor_simd.h.
+// What the vector forms of tensor cores share: numbers of 16 bits as f32, their exponents, and how sums are rounded. In a
+// namespace for each instruction set, as tensor_simd.h, which has FA4_EMU_WIDTH numbers in its vectors.
 
 namespace fa4::emu::isa {
 namespace {
@@ -25,14 +25,30 @@ FA4_EMU_INLINE void tensor_leave_in_memory(Numbers& numbers) {
   asm("" : "+m"(numbers));
 }
 
-// sum + a * b. The product of two numbers of 16 bits is an f32, unless it is beyond f32's range, so that it makes no
-// difference whether it is rounded.
-FA4_EMU_INLINE void tensor_multiply_add(const Float8& a, float number, Float8& sum) {
-  const Float8 b = {number, number, number, number, number, number, number, number};
-#if defined(FA4_EMU_TARGET_FMA)
-  sum = __builtin_ia32_vfmaddps256(a, b, sum);
+// The widest vectors, for the fast forms.
+using Wide [[gnu::vector_size(4 * FA4_EMU_WIDTH)]] = float;
+using WideBits [[gnu::vector_size(4 * FA4_EMU_WIDTH)]] = int32_t;
+constexpr size_t kWide = FA4_EMU_WIDTH;
+
+// NaN have one pattern.
+FA4_EMU_INLINE void tensor_canonical(Wide& numbers) {
+  const Wide canonical = reinterpret_cast<Wide>(WideBits{} + static_cast<int32_t>(kTensorNan32));
+  numbers = numbers == numbers ? numbers : canonical;
+}
+
+// The same four numbers, again and again.
+FA4_EMU_INLINE void tensor_repeat(const float* four, Wide& repeated) {
+  FA4_EMU_REPEAT(four, repeated);
+}
+
+// Of each four numbers the one at kAt, four times.
+template <int kAt>
+FA4_EMU_INLINE void tensor_spread(const Wide& numbers, Wide& spread) {
+#if FA4_EMU_WIDTH == 16
+  spread = FA4_EMU_MIX(numbers, numbers, kAt, kAt, kAt, kAt, 4 + kAt, 4 + kAt, 4 + kAt, 4 + kAt,
+                       8 + kAt, 8 + kAt, 8 + kAt, 8 + kAt, 12 + kAt, 12 + kAt, 12 + kAt, 12 + kAt);
 #else
-  sum += a * b;
+  spread = FA4_EMU_MIX(numbers, numbers, kAt, kAt, kAt, kAt, 4 + kAt, 4 + kAt, 4 + kAt, 4 + kAt);
 #endif
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensor cores, mma.sync's and wgmma's, with vectors of eight, compiled for the baseline and for AVX2. The exact form scales f32
+// Tensor cores, mma.sync's and wgmma's, with vectors of eight, compiled for the baseline, AVX2 and AVX-512. The exact form scales f32
 // products by a power of two for each output and converts them to integers, which cuts toward zero. Products
 // of 16-bit numbers are exact in f32 while their exponents allow; where they do not, and for infinities and NaN, the
 // plain form computes the tile.
@@ -36,28 +36,66 @@ struct TensorNumbers {
   Int8 largest[16];
 };
 
+// Sums in f32 as the registers of C hold them: of rows 0 to 7 and 8 to 15 the even columns, and the odd ones.
+struct TensorFast {
+  alignas(64) float sum[2][2][kLanes];
+};
+
 }  // namespace
 }  // namespace fa4::emu::isa
 
 #define FA4_EMU_TARGET baseline
+#define FA4_EMU_WIDTH 8
+#define FA4_EMU_FMA FA4_EMU_ADD_PRODUCT
+#define FA4_EMU_REPEAT FA4_EMU_REPEAT_4
 #include "emu/isa/tensor_parts.h"
 #include "emu/isa/tensor_simd.h"
 #include "emu/isa/warpgroup_load.h"
 #include "emu/isa/warpgroup_simd.h"
+#undef FA4_EMU_REPEAT
+#undef FA4_EMU_FMA
+#undef FA4_EMU_WIDTH
 #undef FA4_EMU_TARGET
 
 #if defined(__x86_64__)
 #if defined(__clang__)
-#pragma clang attribute push([[gnu::target("avx2")]], apply_to = function)
+#pragma clang attribute push([[gnu::target("avx2,fma")]], apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx2")
+#pragma GCC target("avx2,fma")
 #endif
 #define FA4_EMU_TARGET avx2
+#define FA4_EMU_WIDTH 8
+#define FA4_EMU_FMA FA4_EMU_FMA_AVX2
+#define FA4_EMU_REPEAT FA4_EMU_REPEAT_AVX2
 #include "emu/isa/tensor_parts.h"
 #include "emu/isa/tensor_simd.h"
 #include "emu/isa/warpgroup_load.h"
 #include "emu/isa/warpgroup_simd.h"
+#undef FA4_EMU_REPEAT
+#undef FA4_EMU_FMA
+#undef FA4_EMU_WIDTH
+#undef FA4_EMU_TARGET
+#if defined(__clang__)
+#pragma clang attribute pop
+#pragma clang attribute push([[gnu::target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")]], \
+                             apply_to = function)
+#else
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")
+#endif
+#define FA4_EMU_TARGET avx512
+#define FA4_EMU_WIDTH 16
+#define FA4_EMU_FMA FA4_EMU_FMA_AVX512
+#define FA4_EMU_REPEAT FA4_EMU_REPEAT_AVX512
+#include "emu/isa/tensor_parts.h"
+#include "emu/isa/tensor_simd.h"
+#include "emu/isa/warpgroup_load.h"
+#include "emu/isa/warpgroup_simd.h"
+#undef FA4_EMU_REPEAT
+#undef FA4_EMU_FMA
+#undef FA4_EMU_WIDTH
 #undef FA4_EMU_TARGET
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -71,7 +109,8 @@ namespace fa4::emu::isa {
 std::vector<TensorFn> tensor_functions(const TensorKind& kind) {
   std::vector<TensorFn> functions;
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2")) functions.push_back(avx2::tensor_function(kind));
+  if (tensor_runs_avx512()) functions.push_back(avx512::tensor_function(kind));
+  if (tensor_runs_avx2()) functions.push_back(avx2::tensor_function(kind));
 #endif
   functions.push_back(baseline::tensor_function(kind));
   return functions;
@@ -80,7 +119,8 @@ std::vector<TensorFn> tensor_functions(const TensorKind& kind) {
 std::vector<WarpgroupFn> warpgroup_functions(const WarpgroupKind& kind) {
   std::vector<WarpgroupFn> functions;
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2")) functions.push_back(avx2::warpgroup_function(kind));
+  if (tensor_runs_avx512()) functions.push_back(avx512::warpgroup_function(kind));
+  if (tensor_runs_avx2()) functions.push_back(avx2::warpgroup_function(kind));
 #endif
   functions.push_back(baseline::warpgroup_function(kind));
   return functions;

@@ -19,8 +19,8 @@ FA4_EMU_INLINE void tensor_load_half(const Int8& words, Float8& floats, Int8& ex
 }
 
 template <TensorElement kElement, bool kExponents, size_t kK>
-FA4_EMU_INLINE void tensor_load(const TensorOperands& operands, TensorNumbers& numbers,
-                                TensorRange& range) {
+FA4_EMU_INLINE void tensor_load_a(const TensorOperands& operands, TensorNumbers& numbers,
+                                  TensorRange& range) {
 #pragma GCC unroll 4
   for (size_t reg = 0; reg < kK / 4; ++reg) {
     for (size_t eight = 0; eight < kLanes / 8; ++eight) {
@@ -32,6 +32,11 @@ FA4_EMU_INLINE void tensor_load(const TensorOperands& operands, TensorNumbers& n
                                                    numbers.a_exponent[reg][1].vector[eight], range);
     }
   }
+}
+
+template <TensorElement kElement, bool kExponents, size_t kK>
+FA4_EMU_INLINE void tensor_load_b(const TensorOperands& operands, TensorNumbers& numbers,
+                                  TensorRange& range) {
 #pragma GCC unroll 2
   for (size_t reg = 0; reg < kK / 8; ++reg) {
     // A lane holds the pair lane % 4 of column lane / 4: in each half of a vector four by four are transposed.
@@ -191,7 +196,8 @@ void tensor_exact(const TensorKind& kind, const TensorOperands& rows) {
   const TensorOperands operands = rows;  // where no store can reach it
   TensorNumbers numbers;
   TensorRange range;
-  tensor_load<kElement, true, kK>(operands, numbers, range);
+  tensor_load_a<kElement, true, kK>(operands, numbers, range);
+  tensor_load_b<kElement, true, kK>(operands, numbers, range);
   tensor_load_c<kHalf>(operands, numbers);
   tensor_leave_in_memory(numbers);
   bool plain = !tensor_serves<kElement>(range);
@@ -218,43 +224,120 @@ FA4_EMU_INLINE void tensor_round_eight(Float8& numbers) {
   numbers = FA4_EMU_JOIN(low, high);
 }
 
-// Rows from kFirst on, in f32, k after k.
-template <bool kHalf, size_t kK, size_t kFirst, size_t kRows>
-FA4_EMU_INLINE void tensor_fast_rows(const TensorNumbers& numbers, const TensorOperands& operands) {
-  Float8 sums[kRows];
-#pragma GCC unroll 16
-  for (size_t i = 0; i < kRows; ++i) sums[i] = numbers.sum[kFirst + i];
-#pragma GCC unroll 1
-  for (size_t eight = 0; eight < kK / 8; ++eight) {
-#pragma GCC unroll 8
-    for (size_t k = 0; k < 8; ++k) {
-      const Float8 b = numbers.b[8 * eight + k];
-#pragma GCC unroll 16
-      for (size_t i = 0; i < kRows; ++i) {
-        const size_t row = kFirst + i;
-        tensor_multiply_add(b, numbers.a[row / 8 + 2 * eight][k % 2].number[k / 2 + 4 * (row % 8)],
-                            sums[i]);
-      }
-    }
-  }
-#pragma GCC unroll 16
-  for (size_t i = 0; i < kRows; ++i) {
-    if constexpr (kHalf) tensor_round_eight(sums[i]);
-    tensor_store_row<kHalf>(sums[i], kFirst + i, operands);
+// What a lane has of C: of two rows, eight apart, two columns each.
+template <bool kHalf>
+FA4_EMU_INLINE void tensor_load_lanes(const TensorOperands& operands, size_t rows8, size_t lane,
+                                      Float8& even, Float8& odd) {
+  if constexpr (kHalf) {
+    Int8 words;
+    tensor_words(&operands.c[rows8]->lane[lane], words);
+    tensor_floats<TensorElement::F16, false>(words, even);
+    tensor_floats<TensorElement::F16, true>(words, odd);
+    tensor_restore_specials(even);
+    tensor_restore_specials(odd);
+  } else {
+    std::memcpy(&even, &operands.c[2 * rows8]->lane[lane], sizeof even);
+    std::memcpy(&odd, &operands.c[2 * rows8 + 1]->lane[lane], sizeof odd);
   }
 }
 
-// Eight rows at a time: as many sums as hide the latency of an addition.
+template <bool kHalf>
+FA4_EMU_INLINE void tensor_store_lanes(const TensorFast& of, const TensorOperands& operands) {
+  for (size_t rows8 = 0; rows8 < 2; ++rows8) {
+    for (size_t lane = 0; lane < kLanes; lane += kHalf ? 8 : kWide) {
+      const float* const even = of.sum[rows8][0] + lane;
+      const float* const odd = of.sum[rows8][1] + lane;
+      if constexpr (kHalf) {
+        Float8 first, second;
+        std::memcpy(&first, even, sizeof first);
+        std::memcpy(&second, odd, sizeof second);
+        tensor_round_eight(first);
+        tensor_round_eight(second);
+        Int8 low, high;
+        tensor_half_bits(first, low);
+        tensor_half_bits(second, high);
+        const Int8 words = low | high << 16;
+        std::memcpy(&operands.d[rows8]->lane[lane], &words, sizeof words);
+      } else {
+        Wide first, second;
+        std::memcpy(&first, even, sizeof first);
+        std::memcpy(&second, odd, sizeof second);
+        tensor_canonical(first);
+        tensor_canonical(second);
+        std::memcpy(&operands.d[2 * rows8]->lane[lane], &first, sizeof first);
+        std::memcpy(&operands.d[2 * rows8 + 1]->lane[lane], &second, sizeof second);
+      }
+    }
+  }
+}
+
+// The pair kPair of eight of k, for eight rows.
+template <int kPair>
+FA4_EMU_INLINE void tensor_add_pair(const TensorNumbers& numbers, size_t rows8, size_t eight,
+                                    Wide* even, Wide* odd) {
+  constexpr size_t kVectors = kLanes / kWide;
+  const size_t reg = rows8 + 2 * eight;
+  const float* const b = reinterpret_cast<const float*>(&numbers.b[8 * eight + 2 * kPair]);
+#pragma GCC unroll 2
+  for (size_t half = 0; half < 2; ++half) {
+    Wide b_even, b_odd;
+    tensor_repeat(b + 8 * half, b_even);
+    tensor_repeat(b + 8 * half + 4, b_odd);
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kVectors; ++v) {
+      Wide a, four;
+      std::memcpy(&a, numbers.a[reg][half].number + kWide * v, sizeof a);
+      tensor_spread<kPair>(a, four);
+      even[v] = FA4_EMU_FMA(four, b_even, even[v]);
+      odd[v] = FA4_EMU_FMA(four, b_odd, odd[v]);
+    }
+  }
+}
+
+// In f32, k after k, as the registers of C lie: four lanes are a row, and have of A what the row has.
+template <size_t kK>
+FA4_EMU_INLINE void tensor_fast_rows(const TensorNumbers& numbers, size_t rows8, TensorFast& of) {
+  constexpr size_t kVectors = kLanes / kWide;
+  Wide even[kVectors], odd[kVectors];
+#pragma GCC unroll 4
+  for (size_t v = 0; v < kVectors; ++v) {
+    std::memcpy(&even[v], of.sum[rows8][0] + kWide * v, sizeof even[v]);
+    std::memcpy(&odd[v], of.sum[rows8][1] + kWide * v, sizeof odd[v]);
+  }
+#pragma GCC unroll 2
+  for (size_t eight = 0; eight < kK / 8; ++eight) {
+    tensor_add_pair<0>(numbers, rows8, eight, even, odd);
+    tensor_add_pair<1>(numbers, rows8, eight, even, odd);
+    tensor_add_pair<2>(numbers, rows8, eight, even, odd);
+    tensor_add_pair<3>(numbers, rows8, eight, even, odd);
+  }
+#pragma GCC unroll 4
+  for (size_t v = 0; v < kVectors; ++v) {
+    std::memcpy(of.sum[rows8][0] + kWide * v, &even[v], sizeof even[v]);
+    std::memcpy(of.sum[rows8][1] + kWide * v, &odd[v], sizeof odd[v]);
+  }
+}
+
 template <TensorElement kElement, bool kHalf, size_t kK>
 void tensor_fast(const TensorKind&, const TensorOperands& rows) {
   const TensorOperands operands = rows;  // where no store can reach it
   TensorNumbers numbers;
+  TensorFast of;
   TensorRange unused;
-  tensor_load<kElement, false, kK>(operands, numbers, unused);
-  tensor_load_c<kHalf>(operands, numbers);
+  tensor_load_a<kElement, false, kK>(operands, numbers, unused);
+  tensor_load_b<kElement, false, kK>(operands, numbers, unused);
+  for (size_t rows8 = 0; rows8 < 2; ++rows8) {
+    for (size_t lane = 0; lane < kLanes; lane += 8) {
+      Float8 even, odd;
+      tensor_load_lanes<kHalf>(operands, rows8, lane, even, odd);
+      std::memcpy(of.sum[rows8][0] + lane, &even, sizeof even);
+      std::memcpy(of.sum[rows8][1] + lane, &odd, sizeof odd);
+    }
+  }
   tensor_leave_in_memory(numbers);
-  tensor_fast_rows<kHalf, kK, 0, 8>(numbers, operands);
-  tensor_fast_rows<kHalf, kK, 8, 8>(numbers, operands);
+  tensor_fast_rows<kK>(numbers, 0, of);
+  tensor_fast_rows<kK>(numbers, 1, of);
+  tensor_store_lanes<kHalf>(of, operands);
 }
 
 // The function of a model, with so many k.

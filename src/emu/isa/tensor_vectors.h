@@ -4,6 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #define FA4_EMU_INLINE [[gnu::always_inline]] inline
 #define FA4_EMU_LOW(v) __builtin_shufflevector(v, v, 0, 1, 2, 3)
@@ -11,7 +14,36 @@
 #define FA4_EMU_JOIN(low, high) __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7)
 #define FA4_EMU_MIX(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 
+// What a file defines for each instruction set: FA4_EMU_TARGET, a namespace; FA4_EMU_WIDTH, numbers of the widest vectors; and for such
+// vectors FA4_EMU_FMA(a, b, c), and FA4_EMU_REPEAT(from, to), four numbers of memory again and again.
+#define FA4_EMU_ADD_PRODUCT(a, b, c) ((a) * (b) + (c))
+#define FA4_EMU_REPEAT_4(from, to)                 \
+  do {                                             \
+    Float4 numbers_;                               \
+    std::memcpy(&numbers_, from, sizeof numbers_); \
+    (to) = FA4_EMU_JOIN(numbers_, numbers_);       \
+  } while (false)
+#define FA4_EMU_FMA_AVX2(a, b, c) __builtin_ia32_vfmaddps256(a, b, c)
+#define FA4_EMU_REPEAT_AVX2(from, to) \
+  (to) = reinterpret_cast<Wide>(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(from)))
+#define FA4_EMU_FMA_AVX512(a, b, c) __builtin_ia32_vfmaddps512_mask(a, b, c, 0xffff, 4)
+#define FA4_EMU_REPEAT_AVX512(from, to) \
+  (to) = reinterpret_cast<Wide>(_mm512_broadcast_f32x4(_mm_loadu_ps(from)))
+
 namespace fa4::emu::isa {
+
+// Whether this processor runs what is compiled for them.
+#if defined(__x86_64__)
+inline bool tensor_runs_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+inline bool tensor_runs_avx512() {
+  return tensor_runs_avx2() && __builtin_cpu_supports("avx512f") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq");
+}
+#endif
+
 namespace {
 
 using Float8 [[gnu::vector_size(32)]] = float;

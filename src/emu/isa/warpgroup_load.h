@@ -7,7 +7,7 @@ namespace FA4_EMU_TARGET {
 
 template <int kK>
 struct WarpgroupNumbers {
-  alignas(32) float a[kK][16][4];  // of one warp: k, row
+  alignas(64) float a[kK][16][4];  // of one warp: k, row
   alignas(32) int32_t a_exponent[kK][16][4];
   alignas(32) float b[kWarpgroupMostColumns / 8][kK][8];  // eight columns, k
   alignas(32) int32_t b_exponent[kWarpgroupMostColumns / 8][kK][8];

@@ -57,38 +57,71 @@ FA4_EMU_INLINE void warpgroup_twice(const int32_t* four, Int8& both) {
   both = FA4_EMU_JOIN(half, half);
 }
 
-// In f32, k after k: sixteen rows of eight columns.
+template <bool kHalf>
+FA4_EMU_INLINE void warpgroup_load_wide(Row* const* d, bool accumulate, size_t rows8, size_t lane,
+                                        Wide& even, Wide& odd) {
+  if constexpr (kHalf) {
+    for (size_t part = 0; part < kWide / 8; ++part) {
+      Float8 first, second;
+      warpgroup_load_c<true>(d, accumulate, rows8, lane + 8 * part, first, second);
+      std::memcpy(reinterpret_cast<float*>(&even) + 8 * part, &first, sizeof first);
+      std::memcpy(reinterpret_cast<float*>(&odd) + 8 * part, &second, sizeof second);
+    }
+  } else if (accumulate) {
+    std::memcpy(&even, &d[2 * rows8]->lane[lane], sizeof even);
+    std::memcpy(&odd, &d[2 * rows8 + 1]->lane[lane], sizeof odd);
+  } else {
+    even = odd = Wide{};
+  }
+}
+
+template <bool kHalf>
+FA4_EMU_INLINE void warpgroup_store_wide(Row* const* d, size_t rows8, size_t lane, Wide& even,
+                                         Wide& odd) {
+  if constexpr (kHalf) {
+    for (size_t part = 0; part < kWide / 8; ++part) {
+      Float8 first, second;
+      std::memcpy(&first, reinterpret_cast<const float*>(&even) + 8 * part, sizeof first);
+      std::memcpy(&second, reinterpret_cast<const float*>(&odd) + 8 * part, sizeof second);
+      tensor_round_eight(first);
+      tensor_round_eight(second);
+      warpgroup_store_d<true>(d, rows8, lane + 8 * part, first, second);
+    }
+  } else {
+    tensor_canonical(even);
+    tensor_canonical(odd);
+    std::memcpy(&d[2 * rows8]->lane[lane], &even, sizeof even);
+    std::memcpy(&d[2 * rows8 + 1]->lane[lane], &odd, sizeof odd);
+  }
+}
+
+// In f32, k after k: sixteen rows of eight columns, four vectors of even and of odd columns at a time.
 template <bool kHalf, int kK>
 FA4_EMU_INLINE void warpgroup_tile_fast(const WarpgroupNumbers<kK>& numbers, size_t eight,
                                         Row* const* d, bool accumulate) {
-  for (size_t rows8 = 0; rows8 < 2; ++rows8) {
-    Float8 even[4], odd[4];
+  for (size_t first = 0; first < 2 * kLanes; first += 4 * kWide) {
+    const auto rows8_of = [&](size_t j) { return (first + j * kWide) / kLanes; };
+    const auto lane_of = [&](size_t j) { return (first + j * kWide) % kLanes; };
+    Wide even[4], odd[4];
+#pragma GCC unroll 4
     for (size_t j = 0; j < 4; ++j) {
-      warpgroup_load_c<kHalf>(d, accumulate, rows8, 8 * j, even[j], odd[j]);
+      warpgroup_load_wide<kHalf>(d, accumulate, rows8_of(j), lane_of(j), even[j], odd[j]);
     }
     for (size_t k = 0; k < kK; ++k) {
-      Float8 b_even, b_odd;
-      warpgroup_twice(numbers.b[eight][k], b_even);
-      warpgroup_twice(numbers.b[eight][k] + 4, b_odd);
+      Wide b_even, b_odd;
+      tensor_repeat(numbers.b[eight][k], b_even);
+      tensor_repeat(numbers.b[eight][k] + 4, b_odd);
 #pragma GCC unroll 4
       for (size_t j = 0; j < 4; ++j) {
-        Float8 a;
-        std::memcpy(&a, numbers.a[k][8 * rows8 + 2 * j], sizeof a);
-        even[j] += a * b_even;
-        odd[j] += a * b_odd;
+        Wide a;
+        std::memcpy(&a, &numbers.a[k][0][0] + first + j * kWide, sizeof a);
+        even[j] = FA4_EMU_FMA(a, b_even, even[j]);
+        odd[j] = FA4_EMU_FMA(a, b_odd, odd[j]);
       }
     }
+#pragma GCC unroll 4
     for (size_t j = 0; j < 4; ++j) {
-      if constexpr (kHalf) {
-        Float4 parts[4];
-        tensor_round_half(__builtin_convertvector(FA4_EMU_LOW(even[j]), Double4), parts[0]);
-        tensor_round_half(__builtin_convertvector(FA4_EMU_HIGH(even[j]), Double4), parts[1]);
-        tensor_round_half(__builtin_convertvector(FA4_EMU_LOW(odd[j]), Double4), parts[2]);
-        tensor_round_half(__builtin_convertvector(FA4_EMU_HIGH(odd[j]), Double4), parts[3]);
-        even[j] = FA4_EMU_JOIN(parts[0], parts[1]);
-        odd[j] = FA4_EMU_JOIN(parts[2], parts[3]);
-      }
-      warpgroup_store_d<kHalf>(d, rows8, 8 * j, even[j], odd[j]);
+      warpgroup_store_wide<kHalf>(d, rows8_of(j), lane_of(j), even[j], odd[j]);
     }
   }
 }

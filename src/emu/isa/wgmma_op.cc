@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "emu/machine/cluster.h"
+#include "emu/machine/matrix_units.h"
 #include "emu/machine/warp_report.h"
 
 namespace fa4::emu::isa {
@@ -27,22 +28,23 @@ MatrixUnits wgmma_units(const MatrixLayout& layout, uint32_t rows) {
 // Calls to(row, m, word) for each word of an operand; rows in no order.
 template <class To>
 void wgmma_take(const MatrixLayout& layout, uint32_t rows, const std::byte* shared, To to) {
+  std::array<std::byte, kWarpgroupMostColumns * kWarpgroupKBytes> taken;
+  gather_units(layout, wgmma_units(layout, rows), shared, taken.data());
   if (!layout.mn_major) {
     for (uint32_t row = 0; row < rows; ++row) {
-      for (uint32_t j = 0; j < 2; ++j) {
-        std::array<uint32_t, 4> words;
-        std::memcpy(words.data(), shared + layout.unit_at(row, j), sizeof words);
-        for (uint32_t i = 0; i < 4; ++i) to(row, 4 * j + i, words[i]);
-      }
+      std::array<uint32_t, 8> words;
+      std::memcpy(words.data(), taken.data() + row * kWarpgroupKBytes, sizeof words);
+      for (uint32_t i = 0; i < 8; ++i) to(row, i, words[i]);
     }
     return;
   }
   for (uint32_t m = 0; m < 8; ++m) {  // k is 2 m and the next
-    for (uint32_t j = 0; j < rows / 8; ++j) {
-      std::array<uint16_t, 8> low, high;
-      std::memcpy(low.data(), shared + layout.unit_at(2 * m, j), sizeof low);
-      std::memcpy(high.data(), shared + layout.unit_at(2 * m + 1, j), sizeof high);
-      for (uint32_t i = 0; i < 8; ++i) to(8 * j + i, m, low[i] | uint32_t{high[i]} << 16);
+    const std::byte* const line = taken.data() + size_t{2} * m * rows * sizeof(uint16_t);
+    for (uint32_t row = 0; row < rows; ++row) {
+      uint16_t low, high;
+      std::memcpy(&low, line + row * sizeof low, sizeof low);
+      std::memcpy(&high, line + (rows + row) * sizeof high, sizeof high);
+      to(row, m, low | uint32_t{high} << 16);
     }
   }
 }
@@ -85,9 +87,17 @@ WgmmaOp::WgmmaOp(Warp& issuer, const WgmmaForm& form, const WgmmaValues& values)
     describe(values.a, "A", form.has(WgmmaForm::kTransposedA), kWarpgroupRows, &layout_a_);
   }
   describe(values.b, "B", form.has(WgmmaForm::kTransposedB), form.n, &layout_b_);
-  if (bad_ || !issuer.cta->cluster->shadow.enabled()) return;
-  if (!form.has(WgmmaForm::kRegisters)) note_operand(layout_a_, kWarpgroupRows);
-  note_operand(layout_b_, form.n);
+  if (bad_) return;
+  const auto note = [&](const MatrixLayout& layout, uint32_t rows) {
+    note_operand(*this, *issuer.cta, layout, wgmma_units(layout, rows), false,
+                 [&](uint32_t begin, uint32_t end) {
+                   const uint64_t rank = uint64_t{issuer.cta->rank} << kRankShift;
+                   note_source(*this, rank | begin, 0, end - begin, MatrixLayout::kUnitBytes,
+                               false);
+                 });
+  };
+  if (!form.has(WgmmaForm::kRegisters)) note(layout_a_, kWarpgroupRows);
+  note(layout_b_, form.n);
 }
 
 void WgmmaOp::describe(uint64_t descriptor, const char* which, bool transposed, uint32_t rows,
@@ -119,12 +129,6 @@ bool WgmmaOp::is_within(const MatrixLayout& layout, uint32_t rows) const {
     }
   }
   return true;
-}
-
-void WgmmaOp::note_operand(const MatrixLayout& layout, uint32_t rows) {
-  for_unit_runs(layout, wgmma_units(layout, rows), [&](uint32_t begin, uint32_t end) {
-    note_source(*this, wgmma_address(*warp, begin), 0, end - begin, kUnitBytes);
-  });
 }
 
 // A warp that comes later must know of the operands, too: of its rows of A, and of a quarter of B.

@@ -69,7 +69,6 @@ class WgmmaOp final : public AsyncOp {
   void describe(uint64_t descriptor, const char* which, bool transposed, uint32_t rows,
                 MatrixLayout* layout);
   bool is_within(const MatrixLayout& layout, uint32_t rows) const;
-  void note_operand(const MatrixLayout& layout, uint32_t rows);
   void check_operand(Warp& warp, const MatrixLayout& layout, uint32_t first, uint32_t count) const;
   void take_a();
   void take_b();

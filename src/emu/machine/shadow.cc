@@ -22,6 +22,8 @@ void Shadow::reset(bool enabled, uint32_t bytes, uint32_t num_warps) {
   sources_.clear();
   lists_.assign(1, {});
   late_reads_.clear();
+  tensor_base_ = 0;
+  blocks_.clear();
   channels_.clear();
   fences_.assign(num_warps, {});
   given_.clear();

@@ -92,6 +92,17 @@ class Shadow {
   uint32_t begin_copy(uint32_t warp);
   Conflict copy_reads(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
   Conflict copy_writes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
+  // The same for many ranges of whole 16 bytes, where nothing is to be said of them. False: something is, and copy_reads has
+  // to be asked. `unwritten`: bytes that nobody has written are nothing to speak of.
+  struct Reads {
+    uint32_t copy;
+    const void* site;
+    bool unwritten;
+    uint64_t clean =
+        ~uint64_t{0};      // what the cells that were found clean last hold; no cell holds this
+    uint32_t implied = 0;  // a reader of which the operation's issuer knows
+  };
+  bool try_reads(Reads& reads, uint32_t offset, uint32_t bytes);
   // As an atomic does. Of several that are under way the last is known.
   Conflict copy_changes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
 
@@ -99,19 +110,21 @@ class Shadow {
   void note_address(uint32_t warp, uint32_t offset);
 
   // Tensor memory: cells behind those of shared memory, a byte for each lane of a column, 16 lanes together. Returns where
-  // they begin.
+  // they begin. Only the questions that follow may be asked of it.
   uint32_t add_memory(uint32_t bytes);
   // An operation is known to be done when its pipe, a channel, has come to a position.
   void enter_pipe(uint32_t copy, uint32_t channel, uint32_t position, TensorKind kind,
                   uint64_t key);
   // What somebody knows together with all of a pipe until a position.
   Clocks with_pipe(Clocks knowing, uint32_t channel, uint32_t position) const;
-  // As copy_reads and copy_writes; `unwritten`: bytes that nobody has written are no conflict.
+  // As copy_reads and copy_writes; `unwritten`: bytes that nobody has written are no conflict. They are none for a write
+  // that does not accumulate.
   Conflict tensor_reads(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes,
                         bool unwritten);
-  Conflict tensor_writes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
-  bool is_any_written(uint32_t offset, uint32_t bytes) const;
-  bool is_all_written(uint32_t offset, uint32_t bytes) const;
+  Conflict tensor_writes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes,
+                         bool accumulates);
+  bool is_any_written(uint32_t offset, uint32_t bytes);
+  bool is_all_written(uint32_t offset, uint32_t bytes);
   // The memory is given up by a warp; nobody has written there afterwards.
   Conflict forget(uint32_t warp, uint32_t offset, uint32_t bytes);
 
@@ -209,6 +222,14 @@ class Shadow {
     uint32_t copy = 0;
     uint32_t others = 0;  // lists_[others]
   };
+  // Neighbouring cells of tensor memory. Where all are equal the block has them, and what cells_ holds is old: a product
+  // writes thousands of cells at once.
+  struct Block {
+    Cell cell;
+    bool all_equal = true;
+    bool any_source = false;  // of its sources_; if not, they are all empty
+  };
+  static constexpr uint32_t kBlockBytes = 256;  // 16 columns of 16 lanes
   struct Channel {
     Clocks arrived;    // what those know who came until now
     Clocks completed;  // until the end of the last phase
@@ -249,9 +270,20 @@ class Shadow {
   void overwrite_sources(uint32_t warp, uint32_t offset, uint32_t bytes, Conflict* conflict);
   void check_source(uint32_t warp, uint32_t copy, Conflict* conflict) const;
   static bool pipelined(const Copy& earlier, const Copy& later);
+  template <class Body>
+  void for_blocks(uint32_t offset, uint32_t bytes, Body body);
+  template <class Body>
+  void for_tensor_cells(uint32_t offset, uint32_t bytes, Body body);
+  template <class Next>
+  void replace_tensor_cells(uint32_t offset, uint32_t bytes, Next next);
+  void spread(Block& block);
+  void overwrite_tensor_sources(const Copy& by, uint32_t offset, uint32_t bytes,
+                                Conflict* conflict);
   bool tensor_ordered(const Copy& by, const Event& write, Conflict* conflict) const;
   void check_tensor_sources(const Copy& by, Sources& sources, Conflict* conflict);
+  bool is_clean(Reads& reads, const Cell* cells) const;
   void add_source(uint32_t copy, Sources& sources);
+  void add_sources(uint32_t copy, uint32_t offset, uint32_t bytes, uint32_t* implied);
   void learn(uint32_t warp, const Clocks& from);
 
   bool enabled_ = false;
@@ -272,6 +304,8 @@ class Shadow {
   std::vector<Sources> sources_;  // of 16 bytes; none until an operation reads
   std::vector<std::vector<uint32_t>> lists_;
   std::vector<LateRead> late_reads_;
+  uint32_t tensor_base_ = 0;       // where tensor memory's cells begin
+  std::vector<Block> blocks_;      // of it
   std::vector<Channel> channels_;  // agent agent_of(index)
   std::vector<Fence> fences_;      // by warp
   std::unordered_map<const void*, Clocks> given_;

@@ -39,10 +39,38 @@ Conflict Shadow::copy_reads(uint32_t copy, const void* site, uint32_t offset, ui
     }
   }
   if (sources_.empty()) sources_.assign((cells_.size() + 3) / 4, {});
-  for (uint32_t index = offset / 16; index <= (offset + bytes - 1) / 16; ++index) {
-    add_source(copy, sources_[index]);
-  }
+  uint32_t implied = 0;
+  add_sources(copy, offset, bytes, &implied);
   return first;
+}
+
+// Four cells, of which one is not like those that were found clean.
+bool Shadow::is_clean(Reads& reads, const Cell* cells) const {
+  for (const Cell* cell = cells; cell != cells + 4; ++cell) {
+    if (cell->bits == reads.clean) continue;
+    if (!reads.unwritten && cell->written() != 0xf) return false;
+    const uint32_t warp = copies_[reads.copy].warp;
+    Conflict unused;
+    const Event& write = events_[cell->writer()];
+    if (!ordered(warp, write, &unused) || !is_fenced(warp, write, &unused)) return false;
+    reads.clean = cell->bits;
+  }
+  return true;
+}
+
+bool Shadow::try_reads(Reads& reads, uint32_t offset, uint32_t bytes) {
+  if (!enabled_) return true;
+  if (sources_.empty()) sources_.assign((cells_.size() + 3) / 4, {});
+  copies_[reads.copy].site = reads.site;
+  const Cell* cells = cells_.data() + offset / 4;
+  for (const Cell* const end = cells + bytes / 4; cells != end; cells += 4) {
+    const uint64_t clean = reads.clean;
+    const uint64_t differs = (cells[0].bits ^ clean) | (cells[1].bits ^ clean) |
+                             (cells[2].bits ^ clean) | (cells[3].bits ^ clean);
+    if (differs != 0 && !is_clean(reads, cells)) return false;
+  }
+  add_sources(reads.copy, offset, bytes, &reads.implied);
+  return true;
 }
 
 // Readers of which the new one's issuer knows, and those of its pipe, are forgotten: who knows of the new one knows of
@@ -65,6 +93,20 @@ void Shadow::add_source(uint32_t copy, Sources& sources) {
     }
   }
   sources.copy = copy;
+}
+
+// Of 16 bytes each. `implied`: a reader, alone in some of them, that is forgotten; neighbours mostly have the same one.
+void Shadow::add_sources(uint32_t copy, uint32_t offset, uint32_t bytes, uint32_t* implied) {
+  for (uint32_t index = offset / 16; index <= (offset + bytes - 1) / 16; ++index) {
+    Sources& sources = sources_[index];
+    const uint32_t before = sources.copy;
+    if (sources.others == 0 && (before == 0 || before == copy || before == *implied)) {
+      sources.copy = copy;
+      continue;
+    }
+    add_source(copy, sources);
+    if (sources.others == 0) *implied = before;
+  }
 }
 
 void Shadow::check_source(uint32_t warp, uint32_t reader, Conflict* conflict) const {

@@ -38,6 +38,7 @@ void Shadow::forget_events() {
     }
     return place[event];
   };
+  for (Block& block : blocks_) spread(block);
   for (Cell& cell : cells_) {
     const uint32_t reader = cell.reader();
     cell = Cell::of(keep(cell.writer()), (reader & Cell::kMany) != 0 ? reader : keep(reader),

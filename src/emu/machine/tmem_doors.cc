@@ -105,7 +105,7 @@ namespace {
 // A load may read lanes that nobody has written: the lanes of a warp are more than those of many matrices. A column of
 // which nobody has written anything is another matter.
 void check_load(Warp& warp, const Cta& cta, const TmemRange& range) {
-  const Shadow& shadow = cta.cluster->shadow;
+  Shadow& shadow = cta.cluster->shadow;
   const uint32_t base = cta.tmem.shadow_base();
   const auto groups_where = [&](auto is_so) {
     for (uint32_t group = 0; group < kTmemGroups; ++group) {
@@ -189,12 +189,9 @@ bool note_tmem(AsyncOp& op, Cta& cta, const TmemRange& range, TmemUse use, const
                        uint32_t columns) {
     const uint32_t at = tmem_cell(cta.tmem.shadow_base(), group, column) + lane;
     const uint32_t bytes = columns == 1 ? count : columns * 16;
-    const bool unwritten = use == TmemUse::Accumulate && !shadow.is_all_written(at, bytes);
-    Conflict conflict = reads ? shadow.tensor_reads(op.id, op.site, at, bytes, use == TmemUse::Load)
-                              : shadow.tensor_writes(op.id, op.site, at, bytes);
-    if (unwritten && conflict.kind == Conflict::Kind::None) {
-      conflict.kind = Conflict::Kind::Unwritten;
-    }
+    const Conflict conflict =
+        reads ? shadow.tensor_reads(op.id, op.site, at, bytes, use == TmemUse::Load)
+              : shadow.tensor_writes(op.id, op.site, at, bytes, use == TmemUse::Accumulate);
     if (conflict.kind == Conflict::Kind::None) return;
     const uint32_t mask = ((1u << count) - 1) << lane;
     report_tmem(warp, conflict, tmem_text(warp, what, group, mask, column, columns), reads);
