@@ -176,18 +176,22 @@ TEST_F(Tcgen05Numbers, DisabledLanesAndAbsentOnesStay) {
     for (const bool half : {true, false}) {
       const Case of = {TwinType::F16, TwinType::F16, half};
       fill(of, Draw::Near, exact);
-      std::vector<uint32_t> all = c_, some = c_;
+      std::vector<uint32_t> all = c_;
       product_.d = all.data();
       tcgen05_best().product(product_);
-      for (uint32_t& word : product_.disabled) word = static_cast<uint32_t>(random_());
-      product_.sixteens = 0x6b;
-      product_.d = some.data();
-      tcgen05_best().product(product_);
-      for (uint32_t at = 0; at < c_.size(); ++at) {
-        const uint32_t lane = at % 128;
-        const bool written = (product_.sixteens >> lane / 16 & 1) != 0 &&
-                             (product_.disabled[lane / 32] >> lane % 32 & 1) == 0;
-        EXPECT_EQ(some[at], written ? all[at] : c_[at]) << at;
+      for (const uint32_t sixteens : {0xffu, 0x0fu, 0xf0u, 0x55u, 0xaau}) {
+        Tcgen05Product product = product_;
+        for (uint32_t& word : product.disabled) word = static_cast<uint32_t>(random_());
+        product.sixteens = sixteens;
+        std::vector<uint32_t> some = c_;
+        product.d = some.data();
+        tcgen05_best().product(product);
+        for (uint32_t at = 0; at < c_.size(); ++at) {
+          const uint32_t lane = at % 128;
+          const bool written = (sixteens >> lane / 16 & 1) != 0 &&
+                               (product.disabled[lane / 32] >> lane % 32 & 1) == 0;
+          EXPECT_EQ(some[at], written ? all[at] : c_[at]) << sixteens << " " << at;
+        }
       }
     }
   }

@@ -53,9 +53,9 @@ struct Tcgen05Product {
   const Tcgen05A* a = nullptr;
   const Tcgen05B* b = nullptr;
   uint32_t first_column = 0, columns = 0;  // of B, a multiple of four
-  uint32_t sixteens = 0xff;                // of lanes: a bit for each
-  std::array<uint32_t, 4> disabled{};      // lanes whose D stays, 32 a word
-  uint32_t* d = nullptr;                   // of the first column: column after column of 128 lanes
+  uint32_t sixteens = 0xff;            // of lanes, a bit for each: all, a half, or every second one
+  std::array<uint32_t, 4> disabled{};  // lanes whose D stays, 32 a word
+  uint32_t* d = nullptr;               // of the first column: column after column of 128 lanes
 };
 
 // Numbers of 16 bits, line after line, and how they become lines of f32.

@@ -28,7 +28,7 @@
   (to) = reinterpret_cast<Wide>(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(from)))
 #define FA4_EMU_FMA_AVX512(a, b, c) __builtin_ia32_vfmaddps512_mask(a, b, c, 0xffff, 4)
 #define FA4_EMU_REPEAT_AVX512(from, to) \
-  (to) = reinterpret_cast<Wide>(_mm512_broadcast_f32x4(_mm_loadu_ps(from)))
+  (to) = reinterpret_cast<Wide>(_mm512_maskz_broadcast_f32x4(0xffff, _mm_loadu_ps(from)))
 
 namespace fa4::emu::isa {
 
