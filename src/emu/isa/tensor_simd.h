@@ -271,50 +271,66 @@ FA4_EMU_INLINE void tensor_store_lanes(const TensorFast& of, const TensorOperand
   }
 }
 
-// The pair kPair of eight of k, for eight rows.
+// Eights of rows that are summed together: as many sums as hide the latency of an addition, and no more than there are
+// registers.
+constexpr size_t kTensorEights = kWide / 8;
+constexpr size_t kTensorVectors = kLanes / kWide;
+
+struct TensorSums {
+  Wide even[kTensorEights][kTensorVectors], odd[kTensorEights][kTensorVectors];
+};
+
+// The pair kPair of eight of k.
 template <int kPair>
-FA4_EMU_INLINE void tensor_add_pair(const TensorNumbers& numbers, size_t rows8, size_t eight,
-                                    Wide* even, Wide* odd) {
-  constexpr size_t kVectors = kLanes / kWide;
-  const size_t reg = rows8 + 2 * eight;
+FA4_EMU_INLINE void tensor_add_pair(const TensorNumbers& numbers, size_t first, size_t eight,
+                                    TensorSums& sums) {
   const float* const b = reinterpret_cast<const float*>(&numbers.b[8 * eight + 2 * kPair]);
 #pragma GCC unroll 2
   for (size_t half = 0; half < 2; ++half) {
     Wide b_even, b_odd;
     tensor_repeat(b + 8 * half, b_even);
     tensor_repeat(b + 8 * half + 4, b_odd);
+#pragma GCC unroll 2
+    for (size_t rows8 = 0; rows8 < kTensorEights; ++rows8) {
 #pragma GCC unroll 4
-    for (size_t v = 0; v < kVectors; ++v) {
-      Wide a, four;
-      std::memcpy(&a, numbers.a[reg][half].number + kWide * v, sizeof a);
-      tensor_spread<kPair>(a, four);
-      even[v] = FA4_EMU_FMA(four, b_even, even[v]);
-      odd[v] = FA4_EMU_FMA(four, b_odd, odd[v]);
+      for (size_t v = 0; v < kTensorVectors; ++v) {
+        const float* const numbers_of_a = numbers.a[first + rows8 + 2 * eight][half].number;
+        Wide a, four;
+        std::memcpy(&a, numbers_of_a + kWide * v, sizeof a);
+        tensor_spread<kPair>(a, four);
+        sums.even[rows8][v] = FA4_EMU_FMA(four, b_even, sums.even[rows8][v]);
+        sums.odd[rows8][v] = FA4_EMU_FMA(four, b_odd, sums.odd[rows8][v]);
+      }
     }
   }
 }
 
 // In f32, k after k, as the registers of C lie: four lanes are a row, and have of A what the row has.
 template <size_t kK>
-FA4_EMU_INLINE void tensor_fast_rows(const TensorNumbers& numbers, size_t rows8, TensorFast& of) {
-  constexpr size_t kVectors = kLanes / kWide;
-  Wide even[kVectors], odd[kVectors];
+FA4_EMU_INLINE void tensor_fast_rows(const TensorNumbers& numbers, size_t first, TensorFast& of) {
+  TensorSums sums;
+#pragma GCC unroll 2
+  for (size_t rows8 = 0; rows8 < kTensorEights; ++rows8) {
 #pragma GCC unroll 4
-  for (size_t v = 0; v < kVectors; ++v) {
-    std::memcpy(&even[v], of.sum[rows8][0] + kWide * v, sizeof even[v]);
-    std::memcpy(&odd[v], of.sum[rows8][1] + kWide * v, sizeof odd[v]);
+    for (size_t v = 0; v < kTensorVectors; ++v) {
+      std::memcpy(&sums.even[rows8][v], of.sum[first + rows8][0] + kWide * v, sizeof(Wide));
+      std::memcpy(&sums.odd[rows8][v], of.sum[first + rows8][1] + kWide * v, sizeof(Wide));
+    }
   }
 #pragma GCC unroll 2
   for (size_t eight = 0; eight < kK / 8; ++eight) {
-    tensor_add_pair<0>(numbers, rows8, eight, even, odd);
-    tensor_add_pair<1>(numbers, rows8, eight, even, odd);
-    tensor_add_pair<2>(numbers, rows8, eight, even, odd);
-    tensor_add_pair<3>(numbers, rows8, eight, even, odd);
+    tensor_add_pair<0>(numbers, first, eight, sums);
+    tensor_add_pair<1>(numbers, first, eight, sums);
+    tensor_add_pair<2>(numbers, first, eight, sums);
+    tensor_add_pair<3>(numbers, first, eight, sums);
   }
+#pragma GCC unroll 2
+  for (size_t rows8 = 0; rows8 < kTensorEights; ++rows8) {
 #pragma GCC unroll 4
-  for (size_t v = 0; v < kVectors; ++v) {
-    std::memcpy(of.sum[rows8][0] + kWide * v, &even[v], sizeof even[v]);
-    std::memcpy(of.sum[rows8][1] + kWide * v, &odd[v], sizeof odd[v]);
+    for (size_t v = 0; v < kTensorVectors; ++v) {
+      std::memcpy(of.sum[first + rows8][0] + kWide * v, &sums.even[rows8][v], sizeof(Wide));
+      std::memcpy(of.sum[first + rows8][1] + kWide * v, &sums.odd[rows8][v], sizeof(Wide));
+    }
   }
 }
 
@@ -335,8 +351,10 @@ void tensor_fast(const TensorKind&, const TensorOperands& rows) {
     }
   }
   tensor_leave_in_memory(numbers);
-  tensor_fast_rows<kK>(numbers, 0, of);
-  tensor_fast_rows<kK>(numbers, 1, of);
+#pragma GCC unroll 2
+  for (size_t first = 0; first < 2; first += kTensorEights) {
+    tensor_fast_rows<kK>(numbers, first, of);
+  }
   tensor_store_lanes<kHalf>(of, operands);
 }
 
