@@ -40,6 +40,28 @@ inline std::string program(const std::string& body, const std::string& outside =
 )";
 }
 
+// Each warp appends the number of its first thread to a list, `rounds` times, without a lock: word 0 counts, and the list behind it
+// is the order of the warps.
+inline std::string order_program(uint32_t rounds) {
+  return program(R"(
+  mov.u32 %r20, 0;
+LOOP:
+  and.b32 %r2, %r1, 31;
+  setp.ne.u32 %p1, %r2, 0;
+  @%p1 bra NEXT;
+  atom.global.add.u32 %r3, [%rd1], 1;
+  mul.wide.u32 %rd4, %r3, 4;
+  add.s64 %rd4, %rd4, %rd1;
+  st.volatile.global.u32 [%rd4+4], %r1;
+NEXT:
+  bar.warp.sync -1;
+  add.s32 %r20, %r20, 1;
+  setp.lt.u32 %p2, %r20, )" +
+                 std::to_string(rounds) + R"(;
+  @%p2 bra LOOP;
+)");
+}
+
 struct Words {
   std::vector<uint32_t> values;
   RunReport report;

@@ -11,27 +11,6 @@
 namespace fa4::emu::test {
 namespace {
 
-// Each warp appends its number to a list without a lock: the list is the order of the warps.
-const std::string& order_program() {
-  static const std::string text = program(R"(
-  mov.u32 %r20, 0;
-LOOP:
-  and.b32 %r2, %r1, 31;
-  setp.ne.u32 %p1, %r2, 0;
-  @%p1 bra NEXT;
-  atom.global.add.u32 %r3, [%rd1], 1;
-  mul.wide.u32 %rd4, %r3, 4;
-  add.s64 %rd4, %rd4, %rd1;
-  st.volatile.global.u32 [%rd4+4], %r1;
-NEXT:
-  bar.warp.sync -1;
-  add.s32 %r20, %r20, 1;
-  setp.lt.u32 %p2, %r20, 8;
-  @%p2 bra LOOP;
-)");
-  return text;
-}
-
 class ScheduleFile {
  public:
   ScheduleFile() : path_(testing::TempDir() + "schedule-" + std::to_string(getpid())) {}
@@ -60,7 +39,7 @@ std::vector<uint32_t> run_twice(const MachineOptions& options, const std::string
   const auto address = reinterpret_cast<uint64_t>(values.data());
   machine.memory().add({.name = "words", .base = address, .bytes = values.size() * 4});
   KernelLaunch launch;
-  launch.module = machine.load(order_program());
+  launch.module = machine.load(order_program(8));
   launch.entry = "kernel";
   launch.grid = {2, 1, 1};
   launch.block = {threads, 1, 1};
@@ -126,11 +105,11 @@ TEST(Schedules, OfOtherRunsAreRefused) {
 }
 
 TEST(Schedules, AReportSaysHowToRepeatIt) {
-  EXPECT_EQ(run(order_program(), std::vector<uint32_t>(160, 0), {}, {.policy = Policy::Lazy})
+  EXPECT_EQ(run(order_program(8), std::vector<uint32_t>(160, 0), {}, {.policy = Policy::Lazy})
                 .report.repeat,
             "--policy lazy");
   EXPECT_EQ(
-      run(order_program(), std::vector<uint32_t>(160, 0), {}, {.policy = Policy::Torn, .seed = 9})
+      run(order_program(8), std::vector<uint32_t>(160, 0), {}, {.policy = Policy::Torn, .seed = 9})
           .report.repeat,
       "--policy torn --seed 9");
 }
