@@ -10,65 +10,9 @@
 #include "emu/isa/tensor_rounding.h"
 #include "emu/isa/tensor_vectors.h"
 
-// The first of them has what the others need.
-// clang-format off
-#define FA4_EMU_TARGET tcgen05_baseline
-#define FA4_EMU_WIDTH 8
-#define FA4_EMU_FMA FA4_EMU_ADD_PRODUCT
-#define FA4_EMU_REPEAT FA4_EMU_REPEAT_4
-#include "emu/isa/tcgen05_simd.h"
-#include "emu/isa/tcgen05_load.h"
-#include "emu/isa/tcgen05_fast.h"
-#undef FA4_EMU_REPEAT
-#undef FA4_EMU_FMA
-#undef FA4_EMU_WIDTH
-#undef FA4_EMU_TARGET
-
-#if defined(__x86_64__)
-#if defined(__clang__)
-#pragma clang attribute push([[gnu::target("avx2,fma")]], apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#endif
-#define FA4_EMU_TARGET tcgen05_avx2
-#define FA4_EMU_WIDTH 8
-#define FA4_EMU_FMA FA4_EMU_FMA_AVX2
-#define FA4_EMU_REPEAT FA4_EMU_REPEAT_AVX2
-#include "emu/isa/tcgen05_simd.h"
-#include "emu/isa/tcgen05_load.h"
-#include "emu/isa/tcgen05_fast.h"
-#undef FA4_EMU_REPEAT
-#undef FA4_EMU_FMA
-#undef FA4_EMU_WIDTH
-#undef FA4_EMU_TARGET
-#if defined(__clang__)
-#pragma clang attribute pop
-#pragma clang attribute push([[gnu::target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")]], \
-                             apply_to = function)
-#else
-#pragma GCC pop_options
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")
-#endif
-#define FA4_EMU_TARGET tcgen05_avx512
-#define FA4_EMU_WIDTH 16
-#define FA4_EMU_FMA FA4_EMU_FMA_AVX512
-#define FA4_EMU_REPEAT FA4_EMU_REPEAT_AVX512
-#include "emu/isa/tcgen05_simd.h"
-#include "emu/isa/tcgen05_load.h"
-#include "emu/isa/tcgen05_fast.h"
-#undef FA4_EMU_REPEAT
-#undef FA4_EMU_FMA
-#undef FA4_EMU_WIDTH
-#undef FA4_EMU_TARGET
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-#endif
-// clang-format on
+#define FA4_EMU_PREFIX tcgen05_
+#define FA4_EMU_BODY "emu/isa/tcgen05_body.h"
+#include "emu/isa/each_target.h"
 
 namespace fa4::emu::isa {
 

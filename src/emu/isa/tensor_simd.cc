@@ -44,85 +44,29 @@ struct TensorFast {
 }  // namespace
 }  // namespace fa4::emu::isa
 
-#define FA4_EMU_TARGET baseline
-#define FA4_EMU_WIDTH 8
-#define FA4_EMU_FMA FA4_EMU_ADD_PRODUCT
-#define FA4_EMU_REPEAT FA4_EMU_REPEAT_4
-#include "emu/isa/tensor_parts.h"
-#include "emu/isa/tensor_simd.h"
-#include "emu/isa/warpgroup_load.h"
-#include "emu/isa/warpgroup_simd.h"
-#undef FA4_EMU_REPEAT
-#undef FA4_EMU_FMA
-#undef FA4_EMU_WIDTH
-#undef FA4_EMU_TARGET
-
-#if defined(__x86_64__)
-#if defined(__clang__)
-#pragma clang attribute push([[gnu::target("avx2,fma")]], apply_to = function)
-#else
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-#endif
-#define FA4_EMU_TARGET avx2
-#define FA4_EMU_WIDTH 8
-#define FA4_EMU_FMA FA4_EMU_FMA_AVX2
-#define FA4_EMU_REPEAT FA4_EMU_REPEAT_AVX2
-#include "emu/isa/tensor_parts.h"
-#include "emu/isa/tensor_simd.h"
-#include "emu/isa/warpgroup_load.h"
-#include "emu/isa/warpgroup_simd.h"
-#undef FA4_EMU_REPEAT
-#undef FA4_EMU_FMA
-#undef FA4_EMU_WIDTH
-#undef FA4_EMU_TARGET
-#if defined(__clang__)
-#pragma clang attribute pop
-#pragma clang attribute push([[gnu::target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")]], \
-                             apply_to = function)
-#else
-#pragma GCC pop_options
-#pragma GCC push_options
-#pragma GCC target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")
-#endif
-#define FA4_EMU_TARGET avx512
-#define FA4_EMU_WIDTH 16
-#define FA4_EMU_FMA FA4_EMU_FMA_AVX512
-#define FA4_EMU_REPEAT FA4_EMU_REPEAT_AVX512
-#include "emu/isa/tensor_parts.h"
-#include "emu/isa/tensor_simd.h"
-#include "emu/isa/warpgroup_load.h"
-#include "emu/isa/warpgroup_simd.h"
-#undef FA4_EMU_REPEAT
-#undef FA4_EMU_FMA
-#undef FA4_EMU_WIDTH
-#undef FA4_EMU_TARGET
-#if defined(__clang__)
-#pragma clang attribute pop
-#else
-#pragma GCC pop_options
-#endif
-#endif
+#define FA4_EMU_PREFIX tensor_
+#define FA4_EMU_BODY "emu/isa/tensor_body.h"
+#include "emu/isa/each_target.h"
 
 namespace fa4::emu::isa {
 
 std::vector<TensorFn> tensor_functions(const TensorKind& kind) {
   std::vector<TensorFn> functions;
 #if defined(__x86_64__)
-  if (tensor_runs_avx512()) functions.push_back(avx512::tensor_function(kind));
-  if (tensor_runs_avx2()) functions.push_back(avx2::tensor_function(kind));
+  if (tensor_runs_avx512()) functions.push_back(tensor_avx512::tensor_function(kind));
+  if (tensor_runs_avx2()) functions.push_back(tensor_avx2::tensor_function(kind));
 #endif
-  functions.push_back(baseline::tensor_function(kind));
+  functions.push_back(tensor_baseline::tensor_function(kind));
   return functions;
 }
 
 std::vector<WarpgroupFn> warpgroup_functions(const WarpgroupKind& kind) {
   std::vector<WarpgroupFn> functions;
 #if defined(__x86_64__)
-  if (tensor_runs_avx512()) functions.push_back(avx512::warpgroup_function(kind));
-  if (tensor_runs_avx2()) functions.push_back(avx2::warpgroup_function(kind));
+  if (tensor_runs_avx512()) functions.push_back(tensor_avx512::warpgroup_function(kind));
+  if (tensor_runs_avx2()) functions.push_back(tensor_avx2::warpgroup_function(kind));
 #endif
-  functions.push_back(baseline::warpgroup_function(kind));
+  functions.push_back(tensor_baseline::warpgroup_function(kind));
   return functions;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vector form of tensor cores, in a namespace for each instruction set: tensor_simd.cc includes this file once
-// for the baseline and once for AVX2. All of it must be compiled for its target, since a compiler splits a vector
-// that the target does not have before it inlines anything.
+// The vector form of tensor cores, in a namespace for each instruction set (each_target.h). All of it must be compiled
+// for its target, since a compiler splits a vector that the target does not have before it inlines anything.
 
 namespace fa4::emu::isa {
 namespace {
