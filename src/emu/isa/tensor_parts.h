@@ -53,23 +53,24 @@ FA4_EMU_INLINE void tensor_spread(const Wide& numbers, Wide& spread) {
 }
 
 // Numbers are eight words of two; `high` takes the upper halves.
-template <TensorElement kElement, bool kHigh>
-FA4_EMU_INLINE void tensor_floats(const Int8& words, Float8& floats) {
+template <TensorElement kElement, bool kHigh, class Ints, class Floats>
+FA4_EMU_INLINE void tensor_floats(const Ints& words, Floats& floats) {
   constexpr int kUpper = static_cast<int>(0xffff0000);
   if constexpr (kElement == TensorElement::BF16) {
-    floats = reinterpret_cast<Float8>(kHigh ? words & kUpper : words << 16);
+    floats = reinterpret_cast<Floats>(kHigh ? words & kUpper : words << 16);
   } else {
     constexpr int kMask = static_cast<int>(0x8fffe000);  // sign, exponent, significand
-    const Int8 bits = ((kHigh ? words : words << 16) >> 3) & kMask;
-    floats = reinterpret_cast<Float8>(bits) * 0x1p112f;
+    const Ints bits = ((kHigh ? words : words << 16) >> 3) & kMask;
+    floats = reinterpret_cast<Floats>(bits) * 0x1p112f;
   }
 }
 
 // Infinities and NaN of f16, which tensor_floats makes finite.
-FA4_EMU_INLINE void tensor_restore_specials(Float8& floats) {
-  const Int8 bits = reinterpret_cast<Int8>(floats);
-  const Int8 special = ((bits & 0x7fffffff) >= 0x47800000) & 0x7f800000;
-  floats = reinterpret_cast<Float8>(bits | special);
+template <class Floats>
+FA4_EMU_INLINE void tensor_restore_specials(Floats& floats) {
+  const auto bits = reinterpret_cast<decltype(floats == floats)>(floats);
+  const auto special = ((bits & 0x7fffffff) >= 0x47800000) & 0x7f800000;
+  floats = reinterpret_cast<Floats>(bits | special);
 }
 
 // The least and the largest exponent among numbers that are not 0.

@@ -36,11 +36,6 @@ struct TensorNumbers {
   Int8 largest[16];
 };
 
-// Sums in f32 as the registers of C hold them: of rows 0 to 7 and 8 to 15 the even columns, and the odd ones.
-struct TensorFast {
-  alignas(64) float sum[2][2][kLanes];
-};
-
 }  // namespace
 }  // namespace fa4::emu::isa
 

@@ -215,88 +215,55 @@ void tensor_exact(const TensorKind& kind, const TensorOperands& rows) {
   }
 }
 
-// The nearest f16 of each.
-FA4_EMU_INLINE void tensor_round_eight(Float8& numbers) {
-  Float4 low, high;
-  tensor_round_half(__builtin_convertvector(FA4_EMU_LOW(numbers), Double4), low);
-  tensor_round_half(__builtin_convertvector(FA4_EMU_HIGH(numbers), Double4), high);
-  numbers = FA4_EMU_JOIN(low, high);
-}
+constexpr size_t kTensorVectors = kLanes / kWide;
 
-// What a lane has of C: of two rows, eight apart, two columns each.
-template <bool kHalf>
-FA4_EMU_INLINE void tensor_load_lanes(const TensorOperands& operands, size_t rows8, size_t lane,
-                                      Float8& even, Float8& odd) {
-  if constexpr (kHalf) {
-    Int8 words;
-    tensor_words(&operands.c[rows8]->lane[lane], words);
-    tensor_floats<TensorElement::F16, false>(words, even);
-    tensor_floats<TensorElement::F16, true>(words, odd);
-    tensor_restore_specials(even);
-    tensor_restore_specials(odd);
-  } else {
-    std::memcpy(&even, &operands.c[2 * rows8]->lane[lane], sizeof even);
-    std::memcpy(&odd, &operands.c[2 * rows8 + 1]->lane[lane], sizeof odd);
-  }
-}
+// A's numbers: register, half of its words, lanes.
+template <size_t kK>
+using TensorFastA = Wide[kK / 4][2][kTensorVectors];
 
-template <bool kHalf>
-FA4_EMU_INLINE void tensor_store_lanes(const TensorFast& of, const TensorOperands& operands) {
-  for (size_t rows8 = 0; rows8 < 2; ++rows8) {
-    for (size_t lane = 0; lane < kLanes; lane += kHalf ? 8 : kWide) {
-      const float* const even = of.sum[rows8][0] + lane;
-      const float* const odd = of.sum[rows8][1] + lane;
-      if constexpr (kHalf) {
-        Float8 first, second;
-        std::memcpy(&first, even, sizeof first);
-        std::memcpy(&second, odd, sizeof second);
-        tensor_round_eight(first);
-        tensor_round_eight(second);
-        Int8 low, high;
-        tensor_half_bits(first, low);
-        tensor_half_bits(second, high);
-        const Int8 words = low | high << 16;
-        std::memcpy(&operands.d[rows8]->lane[lane], &words, sizeof words);
-      } else {
-        Wide first, second;
-        std::memcpy(&first, even, sizeof first);
-        std::memcpy(&second, odd, sizeof second);
-        tensor_canonical(first);
-        tensor_canonical(second);
-        std::memcpy(&operands.d[2 * rows8]->lane[lane], &first, sizeof first);
-        std::memcpy(&operands.d[2 * rows8 + 1]->lane[lane], &second, sizeof second);
+template <TensorElement kElement, size_t kK>
+FA4_EMU_INLINE void tensor_load_fast_a(const TensorOperands& operands, TensorFastA<kK>& a) {
+#pragma GCC unroll 4
+  for (size_t reg = 0; reg < kK / 4; ++reg) {
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kTensorVectors; ++v) {
+      WideBits words;
+      std::memcpy(&words, &operands.a[reg]->lane[kWide * v], sizeof words);
+      tensor_floats<kElement, false>(words, a[reg][0][v]);
+      tensor_floats<kElement, true>(words, a[reg][1][v]);
+      if constexpr (kElement == TensorElement::F16) {
+        tensor_restore_specials(a[reg][0][v]);
+        tensor_restore_specials(a[reg][1][v]);
       }
     }
   }
 }
 
+// Sums in f32 as the registers of C hold them: of rows 0 to 7 and 8 to 15 the even columns, and the odd ones.
+struct TensorSums {
+  Wide even[2][kTensorVectors], odd[2][kTensorVectors];
+};
+
 // Eights of rows that are summed together: as many sums as hide the latency of an addition, and no more than there are
 // registers.
 constexpr size_t kTensorEights = kWide / 8;
-constexpr size_t kTensorVectors = kLanes / kWide;
-
-struct TensorSums {
-  Wide even[kTensorEights][kTensorVectors], odd[kTensorEights][kTensorVectors];
-};
 
 // The pair kPair of eight of k.
-template <int kPair>
-FA4_EMU_INLINE void tensor_add_pair(const TensorNumbers& numbers, size_t first, size_t eight,
-                                    TensorSums& sums) {
-  const float* const b = reinterpret_cast<const float*>(&numbers.b[8 * eight + 2 * kPair]);
+template <int kPair, size_t kK>
+FA4_EMU_INLINE void tensor_add_pair(const TensorFastA<kK>& a, const Float8* b_of_k, size_t first,
+                                    size_t eight, TensorSums& sums) {
+  const float* const b = reinterpret_cast<const float*>(b_of_k + 8 * eight + 2 * kPair);
 #pragma GCC unroll 2
   for (size_t half = 0; half < 2; ++half) {
     Wide b_even, b_odd;
     tensor_repeat(b + 8 * half, b_even);
     tensor_repeat(b + 8 * half + 4, b_odd);
 #pragma GCC unroll 2
-    for (size_t rows8 = 0; rows8 < kTensorEights; ++rows8) {
+    for (size_t rows8 = first; rows8 < first + kTensorEights; ++rows8) {
 #pragma GCC unroll 4
       for (size_t v = 0; v < kTensorVectors; ++v) {
-        const float* const numbers_of_a = numbers.a[first + rows8 + 2 * eight][half].number;
-        Wide a, four;
-        std::memcpy(&a, numbers_of_a + kWide * v, sizeof a);
-        tensor_spread<kPair>(a, four);
+        Wide four;
+        tensor_spread<kPair>(a[rows8 + 2 * eight][half][v], four);
         sums.even[rows8][v] = FA4_EMU_FMA(four, b_even, sums.even[rows8][v]);
         sums.odd[rows8][v] = FA4_EMU_FMA(four, b_odd, sums.odd[rows8][v]);
       }
@@ -304,57 +271,44 @@ FA4_EMU_INLINE void tensor_add_pair(const TensorNumbers& numbers, size_t first, 
   }
 }
 
-// In f32, k after k, as the registers of C lie: four lanes are a row, and have of A what the row has.
-template <size_t kK>
-FA4_EMU_INLINE void tensor_fast_rows(const TensorNumbers& numbers, size_t first, TensorFast& of) {
-  TensorSums sums;
-#pragma GCC unroll 2
-  for (size_t rows8 = 0; rows8 < kTensorEights; ++rows8) {
-#pragma GCC unroll 4
-    for (size_t v = 0; v < kTensorVectors; ++v) {
-      std::memcpy(&sums.even[rows8][v], of.sum[first + rows8][0] + kWide * v, sizeof(Wide));
-      std::memcpy(&sums.odd[rows8][v], of.sum[first + rows8][1] + kWide * v, sizeof(Wide));
-    }
-  }
-#pragma GCC unroll 2
-  for (size_t eight = 0; eight < kK / 8; ++eight) {
-    tensor_add_pair<0>(numbers, first, eight, sums);
-    tensor_add_pair<1>(numbers, first, eight, sums);
-    tensor_add_pair<2>(numbers, first, eight, sums);
-    tensor_add_pair<3>(numbers, first, eight, sums);
-  }
-#pragma GCC unroll 2
-  for (size_t rows8 = 0; rows8 < kTensorEights; ++rows8) {
-#pragma GCC unroll 4
-    for (size_t v = 0; v < kTensorVectors; ++v) {
-      std::memcpy(of.sum[first + rows8][0] + kWide * v, &sums.even[rows8][v], sizeof(Wide));
-      std::memcpy(of.sum[first + rows8][1] + kWide * v, &sums.odd[rows8][v], sizeof(Wide));
-    }
-  }
-}
-
+// In f32, k after k: four lanes are a row, and have of A what the row has.
 template <TensorElement kElement, bool kHalf, size_t kK>
 void tensor_fast(const TensorKind&, const TensorOperands& rows) {
   const TensorOperands operands = rows;  // where no store can reach it
   TensorNumbers numbers;
-  TensorFast of;
+  TensorFastA<kK> a;
+  TensorSums sums;
   TensorRange unused;
-  tensor_load_a<kElement, false, kK>(operands, numbers, unused);
   tensor_load_b<kElement, false, kK>(operands, numbers, unused);
+  tensor_leave_in_memory(numbers.b);
+  tensor_load_fast_a<kElement, kK>(operands, a);
+  if constexpr (kWide == 8) tensor_leave_in_memory(a);  // there are not enough registers
+#pragma GCC unroll 2
   for (size_t rows8 = 0; rows8 < 2; ++rows8) {
-    for (size_t lane = 0; lane < kLanes; lane += 8) {
-      Float8 even, odd;
-      tensor_load_lanes<kHalf>(operands, rows8, lane, even, odd);
-      std::memcpy(of.sum[rows8][0] + lane, &even, sizeof even);
-      std::memcpy(of.sum[rows8][1] + lane, &odd, sizeof odd);
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kTensorVectors; ++v) {
+      tensor_load_wide<kHalf>(operands.c.data(), rows8, kWide * v, sums.even[rows8][v],
+                              sums.odd[rows8][v]);
     }
   }
-  tensor_leave_in_memory(numbers);
 #pragma GCC unroll 2
   for (size_t first = 0; first < 2; first += kTensorEights) {
-    tensor_fast_rows<kK>(numbers, first, of);
+#pragma GCC unroll 2
+    for (size_t eight = 0; eight < kK / 8; ++eight) {
+      tensor_add_pair<0, kK>(a, numbers.b, first, eight, sums);
+      tensor_add_pair<1, kK>(a, numbers.b, first, eight, sums);
+      tensor_add_pair<2, kK>(a, numbers.b, first, eight, sums);
+      tensor_add_pair<3, kK>(a, numbers.b, first, eight, sums);
+    }
   }
-  tensor_store_lanes<kHalf>(of, operands);
+#pragma GCC unroll 2
+  for (size_t rows8 = 0; rows8 < 2; ++rows8) {
+#pragma GCC unroll 4
+    for (size_t v = 0; v < kTensorVectors; ++v) {
+      tensor_store_wide<kHalf>(operands.d.data(), rows8, kWide * v, sums.even[rows8][v],
+                               sums.odd[rows8][v]);
+    }
+  }
 }
 
 // The function of a model, with so many k.

@@ -7,45 +7,6 @@ namespace fa4::emu::isa {
 namespace {
 namespace FA4_EMU_TARGET {
 
-// Eight lanes of C from `lane` on, rows of the half `rows8`: the even columns, and the odd ones.
-template <bool kHalf>
-FA4_EMU_INLINE void warpgroup_load_c(Row* const* d, bool accumulate, size_t rows8, size_t lane,
-                                     Float8& even, Float8& odd) {
-  if (!accumulate) {
-    even = odd = Float8{};
-  } else if constexpr (kHalf) {
-    Int8 words;
-    std::memcpy(&words, &d[rows8]->lane[lane], sizeof words);
-    tensor_floats<TensorElement::F16, false>(words, even);
-    tensor_floats<TensorElement::F16, true>(words, odd);
-    tensor_restore_specials(even);
-    tensor_restore_specials(odd);
-  } else {
-    std::memcpy(&even, &d[2 * rows8]->lane[lane], sizeof even);
-    std::memcpy(&odd, &d[2 * rows8 + 1]->lane[lane], sizeof odd);
-  }
-}
-
-// Where kHalf, the numbers are those of f16.
-template <bool kHalf>
-FA4_EMU_INLINE void warpgroup_store_d(Row* const* d, size_t rows8, size_t lane, const Float8& even,
-                                      const Float8& odd) {
-  if constexpr (kHalf) {
-    Int8 low, high;
-    tensor_half_bits(even, low);
-    tensor_half_bits(odd, high);
-    const Int8 words = low | high << 16;
-    std::memcpy(&d[rows8]->lane[lane], &words, sizeof words);
-  } else {
-    const Int8 canonical = Int8{} + static_cast<int32_t>(kTensorNan32);
-    const Int8 low = reinterpret_cast<Int8>(even), high = reinterpret_cast<Int8>(odd);
-    const Int8 even_bits = (low & 0x7fffffff) > 0x7f800000 ? canonical : low;
-    const Int8 odd_bits = (high & 0x7fffffff) > 0x7f800000 ? canonical : high;
-    std::memcpy(&d[2 * rows8]->lane[lane], &even_bits, sizeof even_bits);
-    std::memcpy(&d[2 * rows8 + 1]->lane[lane], &odd_bits, sizeof odd_bits);
-  }
-}
-
 FA4_EMU_INLINE void warpgroup_twice(const float* four, Float8& both) {
   Float4 half;
   std::memcpy(&half, four, sizeof half);
@@ -55,44 +16,6 @@ FA4_EMU_INLINE void warpgroup_twice(const int32_t* four, Int8& both) {
   Int4 half;
   std::memcpy(&half, four, sizeof half);
   both = FA4_EMU_JOIN(half, half);
-}
-
-template <bool kHalf>
-FA4_EMU_INLINE void warpgroup_load_wide(Row* const* d, bool accumulate, size_t rows8, size_t lane,
-                                        Wide& even, Wide& odd) {
-  if constexpr (kHalf) {
-    for (size_t part = 0; part < kWide / 8; ++part) {
-      Float8 first, second;
-      warpgroup_load_c<true>(d, accumulate, rows8, lane + 8 * part, first, second);
-      std::memcpy(reinterpret_cast<float*>(&even) + 8 * part, &first, sizeof first);
-      std::memcpy(reinterpret_cast<float*>(&odd) + 8 * part, &second, sizeof second);
-    }
-  } else if (accumulate) {
-    std::memcpy(&even, &d[2 * rows8]->lane[lane], sizeof even);
-    std::memcpy(&odd, &d[2 * rows8 + 1]->lane[lane], sizeof odd);
-  } else {
-    even = odd = Wide{};
-  }
-}
-
-template <bool kHalf>
-FA4_EMU_INLINE void warpgroup_store_wide(Row* const* d, size_t rows8, size_t lane, Wide& even,
-                                         Wide& odd) {
-  if constexpr (kHalf) {
-    for (size_t part = 0; part < kWide / 8; ++part) {
-      Float8 first, second;
-      std::memcpy(&first, reinterpret_cast<const float*>(&even) + 8 * part, sizeof first);
-      std::memcpy(&second, reinterpret_cast<const float*>(&odd) + 8 * part, sizeof second);
-      tensor_round_eight(first);
-      tensor_round_eight(second);
-      warpgroup_store_d<true>(d, rows8, lane + 8 * part, first, second);
-    }
-  } else {
-    tensor_canonical(even);
-    tensor_canonical(odd);
-    std::memcpy(&d[2 * rows8]->lane[lane], &even, sizeof even);
-    std::memcpy(&d[2 * rows8 + 1]->lane[lane], &odd, sizeof odd);
-  }
 }
 
 // In f32, k after k: sixteen rows of eight columns, four vectors of even and of odd columns at a time.
@@ -105,7 +28,8 @@ FA4_EMU_INLINE void warpgroup_tile_fast(const WarpgroupNumbers<kK>& numbers, siz
     Wide even[4], odd[4];
 #pragma GCC unroll 4
     for (size_t j = 0; j < 4; ++j) {
-      warpgroup_load_wide<kHalf>(d, accumulate, rows8_of(j), lane_of(j), even[j], odd[j]);
+      even[j] = odd[j] = Wide{};
+      if (accumulate) tensor_load_wide<kHalf>(d, rows8_of(j), lane_of(j), even[j], odd[j]);
     }
     for (size_t k = 0; k < kK; ++k) {
       Wide b_even, b_odd;
@@ -121,7 +45,7 @@ FA4_EMU_INLINE void warpgroup_tile_fast(const WarpgroupNumbers<kK>& numbers, siz
     }
 #pragma GCC unroll 4
     for (size_t j = 0; j < 4; ++j) {
-      warpgroup_store_wide<kHalf>(d, rows8_of(j), lane_of(j), even[j], odd[j]);
+      tensor_store_wide<kHalf>(d, rows8_of(j), lane_of(j), even[j], odd[j]);
     }
   }
 }
@@ -173,9 +97,9 @@ FA4_EMU_INLINE bool warpgroup_tile_exact(const WarpgroupNumbers<kK>& numbers, si
   for (size_t rows8 = 0; rows8 < 2; ++rows8) {
     for (size_t j = 0; j < 4; ++j) {
       const size_t row = 8 * rows8 + 2 * j;
-      Float8 c[2];
+      Float8 c[2] = {};
       Int8 largest[2];
-      warpgroup_load_c<kHalf>(d, accumulate, rows8, 8 * j, c[0], c[1]);
+      if (accumulate) tensor_load_lanes<kHalf>(d, rows8, 8 * j, c[0], c[1]);
       warpgroup_exponents_of_c<kHalf, kBias>(c[0], largest[0], bad);
       warpgroup_exponents_of_c<kHalf, kBias>(c[1], largest[1], bad);
 #pragma GCC unroll 4
@@ -219,7 +143,7 @@ FA4_EMU_INLINE bool warpgroup_tile_exact(const WarpgroupNumbers<kK>& numbers, si
   if (tensor_any(bad)) return false;
   for (size_t rows8 = 0; rows8 < 2; ++rows8) {
     for (size_t j = 0; j < 4; ++j) {
-      warpgroup_store_d<kHalf>(d, rows8, 8 * j, even[rows8][j], odd[rows8][j]);
+      tensor_store_lanes<kHalf>(d, rows8, 8 * j, even[rows8][j], odd[rows8][j]);
     }
   }
   return true;
