@@ -42,8 +42,11 @@ Variant variant(const char* arch, u32 head_dim, u32 value_dim, Scores scores, u3
 
 std::vector<Variant> tightest_variants() {
   return {variant("sm_103a", 128, 128, Scores::Scaled),
-          variant("sm_103a", 192, 128, Scores::Scaled, 1),
+          variant("sm_103a", 128, 128, Scores::Plain, 0, 1),
+          variant("sm_103a", 192, 128, Scores::Plain, 1, 1),
+          variant("sm_103a", 144, 96, Scores::Plain, 1, 1),
           variant("sm_103a", 192, 128, Scores::Capped, 1),
+          variant("sm_100a", 192, 64, Scores::Plain),
           variant("sm_100a", 192, 128, Scores::Scaled, 1, 1),
           variant("sm_100a", 192, 128, Scores::Capped, 1)};
 }

@@ -24,21 +24,23 @@
 
 namespace fa4::sm100::forward {
 
+// Of O, while it is rescaled: as many as the registers of the role hold without spills in any variant (roles.h;
+// `scripts/soak spills` compiles them all). With the maximum by the load there are fewer to spare.
+constexpr u32 columns_at_a_time(const Sm100ForwardConfig& config) {
+  const bool wide_head = config.head_dim > 128, by_load = config.maximum_by_load;
+  if (config.scores == Scores::Capped || config.value_dim % 32 != 0) return 16;
+  if (by_load && config.scores == Scores::Scaled) return 16;
+  if (wide_head && (config.value_dim < 128 || (by_load && config.claims_tiles))) return 16;
+  if (config.value_dim < 128 || (by_load && (wide_head || config.claims_tiles))) return 32;
+  return 64;
+}
+
 template <Sm100ForwardConfig config>
 class Correction {
  public:
   using G = Geometry<config>;
-  // Columns of O at a time, while it is rescaled and while it is stored. What the registers of the role hold without
-  // spills (roles.h, tests/jit/sm100_spills_test.cc): at D 192 on sm_103a 64 are too many, on sm_100a 32 are worse; with
-  // scaled scores sm_103a spills at D 128 with 64 and at D 192 even with 32.
-  static constexpr bool kIsTight = config.head_dim > 128 && config.maximum_by_load;
-  static constexpr bool kIsTightest = config.scores == Scores::Capped ||
-                                      (config.scores == Scores::Scaled && config.maximum_by_load);
-  static constexpr u32 kWide = kIsTightest                            ? 16
-                               : config.value_dim == 128 && !kIsTight ? 64
-                               : config.value_dim % 32 == 0           ? 32
-                                                                      : 16;
-  static constexpr u32 kChunk = 16;
+  static constexpr u32 kWide = columns_at_a_time(config);
+  static constexpr u32 kChunk = 16;  // while it is stored
 
   FA4_DEVICE Correction(const Sm100ForwardParams& p, const Smem<config>& smem, u32 warp_idx)
       : p_(p),
