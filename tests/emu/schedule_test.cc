@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a launch has chosen can be written down and followed again.
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -79,9 +80,13 @@ TEST(Schedules, OfAStarvedRoleAreFollowed) {
   RunReport report;
   EXPECT_EQ(run_twice({}, "", file.path(), &report), written);
   EXPECT_TRUE(report.finished);
-  file.write(
-      "fa4 schedule 1\nlaunch kernel grid 2 1 1 block 128 1 1 cluster 1 1 1 policy starve: seed 0\n");
-  EXPECT_THROW(run_twice({}, "", file.path()), MachineError);
+  for (const char* policy : {"starve", "starve:", "starve:0", "starve:0x0", "starve:0x100000001",
+                             "starve:0x1-", "lazy:0x1"}) {
+    file.write(fmt::format(
+        "fa4 schedule 1\nlaunch kernel grid 2 1 1 block 128 1 1 cluster 1 1 1 policy {} seed 0\n",
+        policy));
+    EXPECT_THROW(run_twice({}, "", file.path()), MachineError) << policy;
+  }
 }
 
 TEST(Schedules, OfOtherRunsAreRefused) {

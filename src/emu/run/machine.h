@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,7 +25,6 @@ namespace fa4::emu {
 
 // In which order things happen that no synchronisation orders (docs/emulator.md).
 enum class Policy : uint8_t { Eager, Lazy, Reverse, Torn, Random, Starve };
-std::optional<Policy> policy_named(std::string_view name);
 const char* name_of(Policy policy);
 std::string policy_names();  // "eager, lazy, reverse, torn, random or starve:ROLE"
 

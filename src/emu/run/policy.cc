@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include "emu/run/launch.h"
 
@@ -14,6 +15,13 @@ namespace {
 constexpr std::pair<const char*, Policy> kPolicies[] = {
     {"eager", Policy::Eager}, {"lazy", Policy::Lazy},     {"reverse", Policy::Reverse},
     {"torn", Policy::Torn},   {"random", Policy::Random}, {"starve", Policy::Starve}};
+
+std::optional<Policy> policy_named(std::string_view name) {
+  for (const auto& [text, policy] : kPolicies) {
+    if (name == text) return policy;
+  }
+  return std::nullopt;
+}
 
 // "12" or "4-7"; false: neither.
 bool read_warps(std::string_view text, uint32_t* first, uint32_t* last) {
@@ -32,13 +40,6 @@ WarpMask mask_of(uint32_t first, uint32_t last) {  // both below 32
 }
 
 }  // namespace
-
-std::optional<Policy> policy_named(std::string_view name) {
-  for (const auto& [text, policy] : kPolicies) {
-    if (name == text) return policy;
-  }
-  return std::nullopt;
-}
 
 const char* name_of(Policy policy) {
   for (const auto& [text, which] : kPolicies) {

@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <cstdlib>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <sstream>
+
+#include "emu/run/launch.h"
 
 namespace fa4::emu {
 namespace {
@@ -32,6 +34,14 @@ bool take_three(std::istringstream& words, const char* expected, std::array<uint
          (words >> (*extents)[0] >> (*extents)[1] >> (*extents)[2]).good();
 }
 
+// "0x1000": at least one warp.
+bool read_mask(std::string_view text, WarpMask* mask) {
+  if (!text.starts_with("0x")) return false;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data() + 2, end, *mask, 16);
+  return read.ec == std::errc() && read.ptr == end && *mask != 0;
+}
+
 bool read_launch(std::istringstream& words, LaunchSchedule* launch) {
   std::string policy;
   if (!(words >> launch->entry) || !take_three(words, "grid", &launch->grid) ||
@@ -40,14 +50,10 @@ bool read_launch(std::istringstream& words, LaunchSchedule* launch) {
       !(words >> policy) || !take_word(words, "seed") || !(words >> launch->seed)) {
     return false;
   }
-  const size_t colon = policy.find(':');
-  const std::optional<Policy> found = policy_named(policy.substr(0, colon));
-  if (!found || (*found == Policy::Starve) != (colon != std::string::npos)) return false;
-  launch->policy = *found;
-  if (*found != Policy::Starve) return true;
-  char* end = nullptr;
-  launch->starved = static_cast<uint32_t>(std::strtoul(policy.c_str() + colon + 1, &end, 16));
-  return launch->starved != 0 && *end == '\0';
+  MachineOptions options;
+  if (!read_policy(policy, &options)) return false;
+  launch->policy = options.policy;
+  return options.policy != Policy::Starve || read_mask(options.starved, &launch->starved);
 }
 
 bool read_decisions(std::istringstream& words, LaunchSchedule* launch) {
@@ -132,8 +138,8 @@ void ScheduleWriter::add(const LaunchSchedule& launch) {
   const auto three = [](const std::array<uint32_t, 3>& extents) {
     return fmt::format("{} {} {}", extents[0], extents[1], extents[2]);
   };
-  std::string policy = name_of(launch.policy);
-  if (launch.policy == Policy::Starve) policy += fmt::format(":{:#x}", launch.starved);
+  const std::string policy =
+      policy_text({.policy = launch.policy, .starved = fmt::format("{:#x}", launch.starved)});
   std::string text = fmt::format("launch {} grid {} block {} cluster {} policy {} seed {}\n",
                                  launch.entry, three(launch.grid), three(launch.block),
                                  three(launch.cluster), policy, launch.seed);
