@@ -6,8 +6,12 @@
 #include <fstream>
 #include <sstream>
 
+#include "support/random.h"
+
 namespace fa4::emu {
 namespace {
+
+using fa4::test::splitmix64;
 
 constexpr std::array<GoldenDistribution, kGoldenDistributions> kDistributions = {{
     {"near", {13, 16}, {125, 128}, {124, 131}, {12, 18}, 0, 0, 0},
@@ -21,16 +25,10 @@ constexpr std::array<GoldenDistribution, kGoldenDistributions> kDistributions = 
     {"spread", {8, 20}, {115, 139}, {115, 139}, {8, 20}, 1, 0, 4},
 }};
 
-uint64_t mix(uint64_t z) {
-  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-  z = (z ^ z >> 27) * 0x94d049bb133111eb;
-  return z ^ z >> 31;
-}
-
 uint32_t stratified(uint64_t seed, uint32_t i) {
   constexpr std::array<uint32_t, 4> kMantissas = {0, 1, 0x7fffff, 0x400000};
   const uint32_t step = i >> 9;
-  const uint32_t mantissa = step < 4 ? kMantissas[step] : golden_word(seed, i) & 0x7fffff;
+  const uint32_t mantissa = step < 4 ? kMantissas[step] : splitmix64(seed, i) & 0x7fffff;
   return (i & 1) << 31 | (i >> 1 & 255) << 23 | mantissa;
 }
 
@@ -39,7 +37,7 @@ uint32_t any_float(uint64_t seed, uint32_t i) {
                                                0x7fc00000, 0xffffffff, 0x7f800001, 0x3f800000,
                                                0xbf800000, 1,          0x80000001, 0x007fffff,
                                                0x00800000, 0x80800000, 0x7f7fffff, 0xff7fffff};
-  const uint64_t r = golden_word(seed, i);
+  const uint64_t r = splitmix64(seed, i);
   const auto bits = static_cast<uint32_t>(r), choice = static_cast<uint32_t>(r >> 32);
   if ((choice & 14) == 0) return kEdges[choice >> 4 & 15];
   if ((choice & 1) == 0) return bits;
@@ -47,7 +45,7 @@ uint32_t any_float(uint64_t seed, uint32_t i) {
 }
 
 uint32_t any_pair(uint64_t seed, uint32_t i, uint32_t mantissa_bits, uint32_t middle) {
-  const uint64_t r = golden_word(seed, i);
+  const uint64_t r = splitmix64(seed, i);
   const uint32_t infinity = 0x7fffu >> mantissa_bits << mantissa_bits;
   const std::array<uint32_t, 8> edges = {
       0, 0x8000, infinity, infinity | 0x8000, 0x7fff, middle << mantissa_bits, 1, infinity - 1};
@@ -67,12 +65,10 @@ uint32_t any_pair(uint64_t seed, uint32_t i, uint32_t mantissa_bits, uint32_t mi
 
 }  // namespace
 
-uint64_t golden_word(uint64_t seed, uint64_t i) { return mix(seed + (i + 1) * 0x9e3779b97f4a7c15); }
-
 uint64_t golden_hash(const uint32_t* values, size_t count) {
   uint64_t sum = 0;
   for (size_t i = 0; i < count; ++i) {
-    sum += mix((values[i] | static_cast<uint64_t>(i) << 32) + 0x9e3779b97f4a7c15);
+    sum += splitmix64(values[i] | static_cast<uint64_t>(i) << 32, 0);
   }
   return sum;
 }
@@ -85,7 +81,7 @@ std::vector<uint32_t> golden_inputs(const std::string& generator, uint32_t plane
       if (generator == "floats") words.push_back(any_float(seed, i));
       if (generator == "halves") words.push_back(any_pair(seed, i, 10, 15));
       if (generator == "brains") words.push_back(any_pair(seed, i, 7, 127));
-      if (generator == "words") words.push_back(static_cast<uint32_t>(golden_word(seed, i)));
+      if (generator == "words") words.push_back(static_cast<uint32_t>(splitmix64(seed, i)));
     }
   }
   return words;
@@ -112,14 +108,14 @@ std::vector<uint32_t> golden_pairs(uint64_t seed, size_t count, GoldenFormat for
                                    const GoldenDistribution& distribution, GoldenMatrix matrix) {
   std::vector<uint32_t> words(count);
   for (size_t i = 0; i < count; ++i) {
-    const uint64_t r = golden_word(seed, i);
+    const uint64_t r = splitmix64(seed, i);
     const auto half = [&](uint32_t at) {
       return golden_number(r >> at & 0xffff, r >> (32 + at) & 0xffff, format, exponents,
                            distribution);
     };
     const uint32_t low = half(0);
     uint32_t high = half(16);
-    if (matrix != GoldenMatrix::C && (golden_word(seed + 7, i) & 15) < distribution.cancel) {
+    if (matrix != GoldenMatrix::C && (splitmix64(seed + 7, i) & 15) < distribution.cancel) {
       high = low ^ (matrix == GoldenMatrix::A ? static_cast<uint32_t>(r >> 16 & 1) : 0x8000u);
     }
     words[i] = low | high << 16;
@@ -146,7 +142,7 @@ GoldenMatrices golden_matrices(const GoldenShape& shape, size_t distribution) {
     return result;
   }
   for (size_t i = 0; i < kGoldenProducts * 128; ++i) {
-    const uint64_t r = golden_word(seed + 3, i);
+    const uint64_t r = splitmix64(seed + 3, i);
     result.c.push_back(golden_number(static_cast<uint32_t>(r), static_cast<uint32_t>(r >> 32),
                                      {32, 23}, way.c32, way));
   }

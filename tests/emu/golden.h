@@ -12,9 +12,6 @@
 
 namespace fa4::emu {
 
-// Output i of splitmix64, from 0.
-uint64_t golden_word(uint64_t seed, uint64_t i);
-
 // The hash of a part of a row's outputs.
 uint64_t golden_hash(const uint32_t* values, size_t count);
 

@@ -2,9 +2,12 @@
 #include "emu/golden_wgmma.h"
 
 #include "emu/golden.h"
+#include "support/random.h"
 
 namespace fa4::emu {
 namespace {
+
+using fa4::test::splitmix64;
 
 constexpr uint32_t kWordsOfA = 2048;
 
@@ -22,13 +25,13 @@ std::vector<uint32_t> bytes_of(uint64_t seed, size_t count, bool wide, size_t di
       wide ? kFieldsE5M2[distribution] : kFieldsE4M3[distribution];
   std::vector<uint32_t> words(count, 0);
   for (size_t i = 0; i < 2 * count; ++i) {
-    const uint64_t r = golden_word(seed, i);
+    const uint64_t r = splitmix64(seed, i);
     const auto byte = [&](uint32_t at) {
       return golden_number(r >> at & 0xffff, r >> (32 + at) & 0xffff, format, fields, way);
     };
     const uint32_t low = byte(0);
     uint32_t high = byte(16);
-    if ((golden_word(seed + 7, i) & 15) < way.cancel) {
+    if ((splitmix64(seed + 7, i) & 15) < way.cancel) {
       high = low ^ (matrix == GoldenMatrix::A ? static_cast<uint32_t>(r >> 16 & 1) : 0x80u);
     }
     words[i / 2] |= (low | high << 8) << (16 * (i % 2));
@@ -100,7 +103,7 @@ std::vector<uint32_t> golden_wgmma_inputs(const GoldenWgmma& row) {
     return inputs;
   }
   for (size_t i = 0; i < count; ++i) {
-    const uint64_t r = golden_word(seed + 3, i);
+    const uint64_t r = splitmix64(seed + 3, i);
     inputs.push_back(golden_number(static_cast<uint32_t>(r), static_cast<uint32_t>(r >> 32),
                                    {32, 23}, way.c32, way));
   }
