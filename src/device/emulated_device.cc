@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <cstring>
 #include <deque>
 #include <map>
@@ -12,8 +11,7 @@
 #include <mutex>
 #include <vector>
 
-#include "device/machine_settings.h"
-#include "fa4/emu.hpp"
+#include "device/loaded_machine.h"
 
 namespace fa4::device {
 namespace {
@@ -21,44 +19,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kEmulatedAlignment = 256;
-
-// What Kernel::handle points to.
-struct EmulatedKernel {
-  EmulatedKernel(std::string text, const plan::KernelSpec& spec)
-      : ptx(std::move(text)),
-        entry(spec.entry),
-        warps(spec.warps),
-        shared(spec.shared),
-        tensor(spec.tensor) {
-    for (const plan::WarpLabel& label : warps) {
-      warp_labels.push_back({label.first, label.last, label.name.c_str()});
-    }
-    for (const plan::SharedLabel& label : shared) {
-      shared_labels.push_back({label.name.c_str(), label.offset, label.bytes, label.count, 0});
-    }
-    for (const plan::TensorLabel& label : tensor) {
-      tensor_labels.push_back({label.name.c_str(), label.column, label.columns, label.count});
-    }
-    labels.struct_size = sizeof(labels);
-    labels.warps = warp_labels.data();
-    labels.num_warps = warp_labels.size();
-    labels.shared = shared_labels.data();
-    labels.num_shared = shared_labels.size();
-    labels.tensor = tensor_labels.data();
-    labels.num_tensor = tensor_labels.size();
-  }
-  EmulatedKernel(const EmulatedKernel&) = delete;
-  EmulatedKernel& operator=(const EmulatedKernel&) = delete;
-
-  std::string ptx, entry;
-  std::vector<plan::WarpLabel> warps;
-  std::vector<plan::SharedLabel> shared;
-  std::vector<plan::TensorLabel> tensor;
-  std::vector<fa4emu_warp_label> warp_labels;  // the same, in the machine's words
-  std::vector<fa4emu_shared_label> shared_labels;
-  std::vector<fa4emu_tensor_label> tensor_labels;
-  fa4emu_labels labels{};
-};
 
 // Ranges that overlap become one, for the machine's may not: an output may lie between the rows of an input. Writable
 // if a part of it is.
@@ -82,182 +42,6 @@ std::vector<Buffer> merged(std::span<const Buffer> buffers) {
   }
   return result;
 }
-
-Status from_machine(const MachineLibrary& library, fa4emu_status status, const std::string& what) {
-  if (status == FA4EMU_OK) return {};
-  const fa4_status code = status == FA4EMU_ERROR_INVALID_ARGUMENT ? FA4_ERROR_INVALID_ARGUMENT
-                          : status == FA4EMU_ERROR_OUT_OF_MEMORY  ? FA4_ERROR_OUT_OF_MEMORY
-                          : status == FA4EMU_ERROR_REFUSED        ? FA4_ERROR_DEVICE
-                                                                  : FA4_ERROR_INTERNAL;
-  return {code, fmt::format("{}: {}", what, library.last_error())};
-}
-
-Status add_to_file(const std::string& path, const char* text) {
-  if (path.empty()) return {};
-  std::FILE* file = path == "-" ? stderr : std::fopen(path.c_str(), "a");
-  if (file == nullptr) {
-    return unsupported("FA4_EMU_REPORT is {}, which cannot be written: {}", path,
-                       std::strerror(errno));
-  }
-  const bool written = std::fputs(text, file) >= 0;
-  const bool closed = file == stderr ? std::fflush(file) == 0 : std::fclose(file) == 0;
-  if (written && closed) return {};
-  return unsupported("FA4_EMU_REPORT is {}, which cannot be written", path);
-}
-
-// The machine of one set of settings, and what it has loaded.
-class LoadedMachine {
- public:
-  Status open(const MachineLibrary& library, int arch, const MachineSettings& settings) {
-    library_ = &library;
-    settings_ = settings;
-    fa4emu_options options;
-    fa4emu_options_init(&options);
-    options.arch = static_cast<uint32_t>(arch);
-    const bool follows = settings_.policy == "log";
-    options.policy = follows ? nullptr : settings_.policy.c_str();
-    options.numerics = settings_.numerics.c_str();
-    options.seed = settings_.seed;
-    options.threads = settings_.threads;
-    options.elect_any = 1;
-    fa4emu_machine* machine = nullptr;
-    FA4_RETURN_IF_ERROR(
-        from_machine(library, library.create(&options, &machine), "the PTX machine"));
-    machine_ = MachineLibrary::Machine(machine, {&library});
-    if (follows) {
-      FA4_RETURN_IF_ERROR(from_machine(library,
-                                       library.follow_schedule(machine, settings_.schedule.c_str()),
-                                       "the PTX machine"));
-    }
-    if (!settings_.schedule_log.empty()) {
-      FA4_RETURN_IF_ERROR(
-          from_machine(library, library.write_schedule(machine, settings_.schedule_log.c_str()),
-                       "the PTX machine"));
-    }
-    if (!settings_.trace.empty()) {
-      FA4_RETURN_IF_ERROR(from_machine(
-          library, library.write_trace(machine, settings_.trace.c_str()), "the PTX machine"));
-    }
-    return {};
-  }
-
-  bool is_for(const MachineSettings& settings) const {
-    return machine_ != nullptr && settings == settings_;
-  }
-
-  Status module_of(const EmulatedKernel& kernel, uint64_t* module) {
-    const auto found = modules_.find(&kernel);
-    if (found != modules_.end()) {
-      *module = found->second;
-      return {};
-    }
-    FA4_RETURN_IF_ERROR(from_machine(
-        *library_, library_->load(machine_.get(), kernel.ptx.data(), kernel.ptx.size(), module),
-        fmt::format("kernel {} cannot be loaded into the PTX machine", kernel.entry)));
-    modules_.emplace(&kernel, *module);
-    return {};
-  }
-
-  Status facts_of(const EmulatedKernel& kernel, fa4emu_entry* facts) {
-    uint64_t module = 0;
-    FA4_RETURN_IF_ERROR(module_of(kernel, &module));
-    facts->struct_size = sizeof(*facts);
-    return from_machine(
-        *library_, library_->entry_facts(machine_.get(), module, kernel.entry.c_str(), facts),
-        fmt::format("kernel {} cannot be loaded into the PTX machine", kernel.entry));
-  }
-
-  // What a kernel may write has no value before it does: outputs and the workspace may hold anything.
-  Status add(const Buffer& buffer) {
-    const fa4emu_memory memory = {.struct_size = sizeof(fa4emu_memory),
-                                  .name = buffer.name.c_str(),
-                                  .base = buffer.base,
-                                  .bytes = buffer.bytes,
-                                  .writable = buffer.writable,
-                                  .uninitialised = buffer.writable};
-    return from_machine(*library_, library_->add_memory_range(machine_.get(), &memory),
-                        "the PTX machine");
-  }
-
-  // Inputs, which may lie between the rows of an output.
-  void mark_initialised(std::span<const Buffer> buffers) {
-    for (const Buffer& buffer : buffers) {
-      if (!buffer.writable) library_->mark_initialised(machine_.get(), buffer.base, buffer.bytes);
-    }
-  }
-
-  void remove(const Buffer& buffer) {  // that was added, so that it cannot fail
-    library_->remove_memory(machine_.get(), buffer.base);
-  }
-
-  Status launch(const Step& step) {
-    const auto& kernel = *static_cast<const EmulatedKernel*>(step.kernel->handle);
-    fa4emu_launch_config config = {};
-    config.struct_size = sizeof(config);
-    FA4_RETURN_IF_ERROR(module_of(kernel, &config.module));
-    config.entry = kernel.entry.c_str();
-    for (size_t i = 0; i < 3; ++i) {
-      config.grid[i] = step.launch->grid[i];
-      config.block[i] = i == 0 ? step.kernel->threads : 1;
-      config.cluster[i] = 1;
-    }
-    config.dynamic_shared_bytes = step.kernel->smem_bytes;
-    std::vector<std::byte> params = step.launch->params;
-    for (const plan::TensorMapSpec& map : step.launch->maps) {
-      FA4_RETURN_IF_ERROR(encode(map, params.data() + map.offset));
-    }
-    config.params = params.data();
-    config.param_bytes = params.size();
-    config.labels = &kernel.labels;
-    fa4emu_report* made = nullptr;
-    FA4_RETURN_IF_ERROR(from_machine(*library_, library_->launch(machine_.get(), &config, &made),
-                                     fmt::format("launch of {}", kernel.entry)));
-    const MachineLibrary::Report report(made, {library_});
-    return judge(kernel, made);
-  }
-
- private:
-  Status encode(const plan::TensorMapSpec& map, std::byte* to) const {
-    fa4emu_tensor_map given = {};
-    given.struct_size = sizeof(given);
-    given.data_type = map.data_type;
-    given.rank = static_cast<uint32_t>(map.sizes.size());
-    given.address = map.address;
-    given.sizes = map.sizes.data();
-    given.strides = map.strides.data();
-    given.box = map.box.data();
-    given.swizzle = map.swizzle;
-    return from_machine(*library_, library_->encode_tensor_map(&given, to), "a tensor map");
-  }
-
-  // Errors fail the call, with the first of them as the sentence.
-  Status judge(const EmulatedKernel& kernel, const fa4emu_report* report) const {
-    fa4emu_summary summary = {};
-    summary.struct_size = sizeof(summary);
-    FA4_RETURN_IF_ERROR(
-        from_machine(*library_, library_->report_summary(report, &summary), "the PTX machine"));
-    FA4_RETURN_IF_ERROR(add_to_file(settings_.report, summary.text));
-    if (summary.num_errors == 0 && summary.finished) return {};
-    std::string first = "it did not finish";
-    for (size_t i = 0; i < summary.num_items; ++i) {
-      fa4emu_item item = {};
-      item.struct_size = sizeof(item);
-      FA4_RETURN_IF_ERROR(
-          from_machine(*library_, library_->report_item(report, i, &item), "the PTX machine"));
-      if (item.level != FA4EMU_LEVEL_ERROR) continue;
-      first = fmt::format("{} ({})", item.text, item.code);
-      break;
-    }
-    return {FA4_ERROR_DEVICE,
-            fmt::format("the PTX machine reports {} errors in {} (policy {}, seed {}), first: {}",
-                        summary.num_errors, kernel.entry, settings_.policy, settings_.seed, first)};
-  }
-
-  const MachineLibrary* library_ = nullptr;
-  MachineSettings settings_;
-  MachineLibrary::Machine machine_;
-  std::map<const EmulatedKernel*, uint64_t> modules_;
-};
 
 Status open_library(const MachineLibrary** library) {
   std::string why;
