@@ -3,7 +3,6 @@
 // integer is extended, by its sign if its type has one, to the whole of its destination.
 #include "emu/isa/apply.h"
 #include "emu/isa/convert_ops.h"
-#include "emu/isa/half_lanes.h"
 #include "emu/isa/table.h"
 
 namespace fa4::emu::isa {
@@ -82,11 +81,6 @@ ExecFn convert_with_float(Type type, F f) {
     default:
       return f(float{});
   }
-}
-
-ConvertOptions convert_options(const Words& words) {
-  return {words.rounding().value_or(Rounding::NearestEven), words.has("ftz"), words.has("sat"),
-          words.has("relu"), words.has("satfinite")};
 }
 
 Instr convert_unary(Decoder& d, const Words& words, const ptx::Instruction& text, ExecFn exec) {
@@ -195,101 +189,6 @@ Instr decode_convert_tf32(Decoder& d, const Words& words, const ptx::Instruction
   return convert_unary(d, words, text, exec_convert<Tf32, float, convert_float<Tf32, float>>);
 }
 
-// ---- pairs: the first operand goes to the high half -----------------------------------------------------------
-
-template <class E>
-Pair<E> convert_pair_plain(float high, float low) {
-  return pair_of(narrow<E>(low), narrow<E>(high));
-}
-// To f16, by conversion instructions where there are some.
-Outcome exec_convert_half_pair(Warp& warp, const Instr& i) {
-  FloatLanes numbers;
-  Row result{};
-  std::memcpy(numbers.lane, warp.rows[i.b].lane, sizeof numbers.lane);
-  narrow_lanes<Half>(numbers, 0, &result);
-  std::memcpy(numbers.lane, warp.rows[i.a].lane, sizeof numbers.lane);
-  narrow_lanes<Half>(numbers, 16, &result);
-  put_active(warp, &warp.rows[i.dst], result);
-  return Outcome::Next;
-}
-template <class E>
-Outcome exec_convert_pair(Warp& warp, const Instr& i) {
-  const ConvertOptions options = ConvertOptions::unpack(i.extra);
-  for_active(warp, [&](int lane) {
-    const E high = convert_float<E, float>(read<float>(warp, i.a, lane), options);
-    const E low = convert_float<E, float>(read<float>(warp, i.b, lane), options);
-    write(warp, i.dst, lane, pair_of(low, high));
-  });
-  return Outcome::Next;
-}
-Instr decode_convert_pair(Decoder& d, const Words& words, const ptx::Instruction& text) {
-  const ConvertOptions options = convert_options(words);
-  const bool half = words.type(0) == Type::F16x2;
-  const bool plain = options.pack() == ConvertOptions{}.pack();
-  const ExecFn exec = plain ? (half ? exec_convert_half_pair : exec_of<convert_pair_plain<Brain>>)
-                            : (half ? exec_convert_pair<Half> : exec_convert_pair<Brain>);
-  Instr instr = d.binary(exec, text, words.type(0), Type::F32, Type::F32);
-  instr.extra = options.pack();
-  return instr;
-}
-
-// Two bytes in 16 bits.
-template <class E>
-Outcome exec_convert_to_bytes(Warp& warp, const Instr& i) {
-  const ConvertOptions options = ConvertOptions::unpack(i.extra);
-  for_active(warp, [&](int lane) {
-    const E high = convert_float<E, float>(read<float>(warp, i.a, lane), options);
-    const E low = convert_float<E, float>(read<float>(warp, i.b, lane), options);
-    warp.rows[i.dst].lane[lane] = static_cast<uint32_t>(high.bits) << 8 | low.bits;
-  });
-  return Outcome::Next;
-}
-template <class E>
-Outcome exec_convert_halves_to_bytes(Warp& warp, const Instr& i) {
-  const ConvertOptions options = ConvertOptions::unpack(i.extra);
-  for_active(warp, [&](int lane) {
-    const auto pair = read<Pair<Half>>(warp, i.a, lane);
-    const E high = convert_float<E, Half>(pair.high(), options);
-    const E low = convert_float<E, Half>(pair.low(), options);
-    warp.rows[i.dst].lane[lane] = static_cast<uint32_t>(high.bits) << 8 | low.bits;
-  });
-  return Outcome::Next;
-}
-template <class E>
-Outcome exec_convert_bytes_to_halves(Warp& warp, const Instr& i) {
-  const ConvertOptions options = ConvertOptions::unpack(i.extra);
-  for_active(warp, [&](int lane) {
-    const uint32_t bits = warp.rows[i.a].lane[lane];
-    const Half high = convert_float<Half, E>({static_cast<uint8_t>(bits >> 8)}, options);
-    const Half low = convert_float<Half, E>({static_cast<uint8_t>(bits)}, options);
-    write(warp, i.dst, lane, pair_of(low, high));
-  });
-  return Outcome::Next;
-}
-Instr decode_convert_to_bytes(Decoder& d, const Words& words, const ptx::Instruction& text) {
-  const bool e4m3 = words.type(0) == Type::E4M3x2;
-  Instr instr = d.binary(e4m3 ? exec_convert_to_bytes<E4m3> : exec_convert_to_bytes<E5m2>, text,
-                         words.type(0), Type::F32, Type::F32);
-  instr.extra = convert_options(words).pack();
-  return instr;
-}
-Instr decode_convert_halves_to_bytes(Decoder& d, const Words& words, const ptx::Instruction& text) {
-  const bool e4m3 = words.type(0) == Type::E4M3x2;
-  Instr instr =
-      d.unary(e4m3 ? exec_convert_halves_to_bytes<E4m3> : exec_convert_halves_to_bytes<E5m2>, text,
-              words.type(0), Type::F16x2);
-  instr.extra = convert_options(words).pack();
-  return instr;
-}
-Instr decode_convert_bytes_to_halves(Decoder& d, const Words& words, const ptx::Instruction& text) {
-  const bool e4m3 = words.type(1) == Type::E4M3x2;
-  Instr instr =
-      d.unary(e4m3 ? exec_convert_bytes_to_halves<E4m3> : exec_convert_bytes_to_halves<E5m2>, text,
-              Type::F16x2, words.type(1));
-  instr.extra = convert_options(words).pack();
-  return instr;
-}
-
 Instr decode_convert_pack(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const Type type = words.type(0);
   if (bits_of(type) == 16) {
@@ -346,14 +245,9 @@ constexpr Form kConvertForms[] = {
     convert_row("cvt.{rni,rzi,rmi,rpi}{.sat}.f16.f16", decode_convert_whole),
     convert_row("cvt.{rni,rzi,rmi,rpi}{.sat}.f64.f64", decode_convert_whole),
     convert_row("cvt.{rni,rzi,rmi,rpi}.bf16.bf16", decode_convert_whole, 90),
-    convert_row("cvt.{rn,rz}{.relu}{.satfinite}.{f16x2,bf16x2}.f32", decode_convert_pair, 80),
     convert_row("cvt.rna{.satfinite}.tf32.f32", decode_convert_tf32, 80),
     convert_row("cvt.{rn,rz}{.relu}.tf32.f32", decode_convert_tf32, 90),
     convert_row("cvt.{rn,rz}.satfinite{.relu}.tf32.f32", decode_convert_tf32, 100),
-    convert_row("cvt.rn.satfinite{.relu}.{e4m3x2,e5m2x2}.f32", decode_convert_to_bytes, 89),
-    convert_row("cvt.rn.satfinite{.relu}.{e4m3x2,e5m2x2}.f16x2", decode_convert_halves_to_bytes,
-                89),
-    convert_row("cvt.rn{.relu}.f16x2.{e4m3x2,e5m2x2}", decode_convert_bytes_to_halves, 89),
     convert_row("cvt.pack.sat.{u16,s16}.s32", decode_convert_pack, 72, "9.7.9.22"),
     convert_row("cvt.pack.sat.{u8,s8}.s32.b32", decode_convert_pack, 72, "9.7.9.22"),
 };

@@ -10,6 +10,7 @@
 
 #include "emu/isa/cpu.h"
 #include "emu/isa/numeric.h"
+#include "emu/isa/words.h"
 
 namespace fa4::emu::isa {
 inline namespace FA4_EMU_CPU {
@@ -30,6 +31,11 @@ struct ConvertOptions {
             (bits & 64) != 0};
   }
 };
+
+inline ConvertOptions convert_options(const Words& words) {
+  return {words.rounding().value_or(Rounding::NearestEven), words.has("ftz"), words.has("sat"),
+          words.has("relu"), words.has("satfinite")};
+}
 
 template <class T>
 inline constexpr bool kIsNarrow = std::is_same_v<T, Half> || std::is_same_v<T, Brain> ||

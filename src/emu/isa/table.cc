@@ -16,6 +16,7 @@ std::span<const Form> float_forms();
 std::span<const Form> half_forms();
 std::span<const Form> special_forms();
 std::span<const Form> convert_forms();
+std::span<const Form> convert_pair_forms();
 std::span<const Form> move_forms();
 std::span<const Form> shuffle_forms();
 std::span<const Form> warp_forms();
@@ -28,14 +29,15 @@ namespace {
 std::vector<std::span<const Form>> computing_chapters() {
 #if defined(FA4_EMU_HAS_V3)
   if (runs_v3()) {
-    return {v3_cpu::integer_forms(), v3_cpu::carry_forms(), v3_cpu::logic_forms(),
-            v3_cpu::float_forms(),   v3_cpu::half_forms(),  v3_cpu::special_forms(),
-            v3_cpu::convert_forms(), v3_cpu::move_forms(),  v3_cpu::shuffle_forms(),
-            v3_cpu::warp_forms()};
+    return {v3_cpu::integer_forms(), v3_cpu::carry_forms(),        v3_cpu::logic_forms(),
+            v3_cpu::float_forms(),   v3_cpu::half_forms(),         v3_cpu::special_forms(),
+            v3_cpu::convert_forms(), v3_cpu::convert_pair_forms(), v3_cpu::move_forms(),
+            v3_cpu::shuffle_forms(), v3_cpu::warp_forms()};
   }
 #endif
-  return {integer_forms(), carry_forms(),   logic_forms(), float_forms(),   half_forms(),
-          special_forms(), convert_forms(), move_forms(),  shuffle_forms(), warp_forms()};
+  return {integer_forms(), carry_forms(),   logic_forms(),   float_forms(),
+          half_forms(),    special_forms(), convert_forms(), convert_pair_forms(),
+          move_forms(),    shuffle_forms(), warp_forms()};
 }
 
 // One place of a syntax: what may stand there.

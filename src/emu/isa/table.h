@@ -66,11 +66,12 @@ std::span<const Form> integer_forms();
 std::span<const Form> carry_forms();
 std::span<const Form>
 logic_forms();  // and, or, xor, not, shifts, lop3, bfe, bfi, prmt, setp, selp, ...
-std::span<const Form> float_forms();    // f32, f64
-std::span<const Form> half_forms();     // f16, bf16 and their pairs
-std::span<const Form> special_forms();  // ex2, lg2, rcp, rsqrt, sqrt, sin, cos, tanh: .approx
-std::span<const Form> convert_forms();  // cvt
-std::span<const Form> move_forms();     // mov, cvta, isspacep, ...
+std::span<const Form> float_forms();         // f32, f64
+std::span<const Form> half_forms();          // f16, bf16 and their pairs
+std::span<const Form> special_forms();       // ex2, lg2, rcp, rsqrt, sqrt, sin, cos, tanh: .approx
+std::span<const Form> convert_forms();       // cvt
+std::span<const Form> convert_pair_forms();  // cvt of pairs of halves and of bytes
+std::span<const Form> move_forms();          // mov, cvta, isspacep, ...
 std::span<const Form> shuffle_forms();
 std::span<const Form> warp_forms();  // vote, match, redux, activemask, elect
 }  // namespace FA4_EMU_CPU
