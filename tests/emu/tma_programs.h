@@ -101,6 +101,14 @@ NEXT:
   bar.sync 0;
 )";
 
+// A box of the map at x, y into the tile, for which the barrier expects so many bytes.
+inline std::string load_2d(const std::string& x, const std::string& y, uint32_t bytes) {
+  return "  @%p1 mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r2], " + std::to_string(bytes) +
+         ";\n  @%p1 cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%r3], "
+         "[%rd2, {" +
+         x + ", " + y + "}], [%r2];\n";
+}
+
 struct TmaLaunch {
   TensorMap map;  // its address is set to that of the tensor
   std::vector<uint32_t> tensor;
@@ -159,5 +167,17 @@ inline std::vector<uint32_t> counted(size_t count) {
   for (size_t i = 0; i < count; ++i) values[i] = 0x10000 + static_cast<uint32_t>(i);
   return values;
 }
+
+// A case for each policy, under three seeds.
+class TmaPolicies : public testing::TestWithParam<Policy> {
+ protected:
+  static std::vector<MachineOptions> options() {
+    std::vector<MachineOptions> all;
+    for (uint64_t seed = 0; seed < 3; ++seed) {
+      all.push_back({.arch = 90, .policy = GetParam(), .seed = seed});
+    }
+    return all;
+  }
+};
 
 }  // namespace fa4::emu::test
