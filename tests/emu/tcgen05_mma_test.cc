@@ -22,6 +22,24 @@ struct ProbeShape {
 };
 constexpr ProbeShape kShapes[] = {{1, 64}, {1, 128}, {2, 128}, {2, 256}};
 
+TwinMma mma_of(const ProbeShape& shape, uint32_t n) {
+  TwinMma mma;
+  mma.group = shape.group;
+  mma.m = shape.m;
+  mma.n = n;
+  return mma;
+}
+
+// One that executes `mma`, and others of its form.
+MmaProgram program_of_mma(const TwinMma& mma, uint32_t shared_bytes, uint32_t tensor_columns) {
+  MmaProgram program;
+  program.form = form_of(mma);
+  program.group = mma.group;
+  program.shared_bytes = shared_bytes;
+  program.tensor_columns = tensor_columns;
+  return program;
+}
+
 class Tcgen05Mma : public testing::TestWithParam<size_t> {};
 
 // Each way an operand can lie with each of the other's, for elements of two, four and one bytes, and smaller ones.
@@ -29,16 +47,9 @@ TEST_P(Tcgen05Mma, DescriptorModes) {
   const ProbeShape shape = kShapes[GetParam()];
   for (const TwinType type :
        {TwinType::BF16, TwinType::TF32, TwinType::E4M3, TwinType::E2M1, TwinType::E3M2}) {
-    TwinMma mma;
-    mma.group = shape.group;
-    mma.m = shape.m;
-    mma.n = 32 * shape.group;
+    TwinMma mma = mma_of(shape, 32 * shape.group);
     mma.a.type = mma.b.type = type;
-    MmaProgram program;
-    program.form = form_of(mma);
-    program.group = shape.group;
-    program.shared_bytes = 40 * 1024;
-    program.tensor_columns = 64;
+    const MmaProgram program = program_of_mma(mma, 40 * 1024, 64);
     Probes probes(program);
     std::vector<TwinMatrix> ways;
     for (const bool mn_major : {false, true}) {
@@ -64,16 +75,10 @@ TEST_P(Tcgen05Mma, DescriptorModes) {
 
 TEST_P(Tcgen05Mma, EveryN) {
   const ProbeShape shape = kShapes[GetParam()];
-  TwinMma mma;
-  mma.group = shape.group;
-  mma.m = shape.m;
+  TwinMma mma = mma_of(shape, 64);
   mma.a.type = mma.b.type = TwinType::F16;
   mma.a.swizzle = mma.b.swizzle = TwinSwizzle::B128;
-  MmaProgram program;
-  program.form = form_of(mma);
-  program.group = shape.group;
-  program.shared_bytes = 64 * 1024;
-  program.tensor_columns = 512;
+  const MmaProgram program = program_of_mma(mma, 64 * 1024, 512);
   Probes probes(program);
   for (uint32_t n = 8 * shape.group; n <= 256; n += 8 * shape.group) {
     const uint32_t step = 8 * shape.group;
@@ -89,18 +94,11 @@ TEST_P(Tcgen05Mma, EveryN) {
 // All types of kind::f8f6f4 with one another, as f32 and as f16.
 TEST_P(Tcgen05Mma, Mixes) {
   const ProbeShape shape = kShapes[GetParam()];
-  TwinMma mma;
-  mma.group = shape.group;
-  mma.m = shape.m;
-  mma.n = 32 * shape.group;
+  TwinMma mma = mma_of(shape, 32 * shape.group);
   mma.a.swizzle = TwinSwizzle::B64;
   mma.b.swizzle = TwinSwizzle::B32;
   mma.a.type = TwinType::E4M3;
-  MmaProgram program;
-  program.form = form_of(mma);
-  program.group = shape.group;
-  program.shared_bytes = 40 * 1024;
-  program.tensor_columns = 64;
+  const MmaProgram program = program_of_mma(mma, 40 * 1024, 64);
   Probes probes(program);
   uint32_t seed = 1;
   for (const TwinType a : kTwinNarrow) {
@@ -120,19 +118,12 @@ TEST_P(Tcgen05Mma, Mixes) {
 TEST_P(Tcgen05Mma, Modifiers) {
   const ProbeShape shape = kShapes[GetParam()];
   for (const int c_shift : {0, 5, 15}) {
-    TwinMma mma;
-    mma.group = shape.group;
-    mma.m = shape.m;
-    mma.n = 48;
+    TwinMma mma = mma_of(shape, 48);
     mma.a.type = TwinType::F16;
     mma.b.type = TwinType::BF16;
     mma.a.swizzle = mma.b.swizzle = TwinSwizzle::B128;
     mma.c_shift = c_shift;
-    MmaProgram program;
-    program.form = form_of(mma);
-    program.group = shape.group;
-    program.shared_bytes = 40 * 1024;
-    program.tensor_columns = 64;
+    MmaProgram program = program_of_mma(mma, 40 * 1024, 64);
     program.masked = true;
     if (c_shift != 0) program.shift = ", " + std::to_string(c_shift);
     Probes probes(program);
@@ -156,10 +147,7 @@ TEST_P(Tcgen05Mma, FromTensorMemory) {
                               TwinType::E2M3, TwinType::E2M1}) {
     for (const bool shifted : {false, true}) {
       if (shifted && shape.m != 128 * shape.group) continue;
-      TwinMma mma;
-      mma.group = shape.group;
-      mma.m = shape.m;
-      mma.n = 32 * shape.group;
+      TwinMma mma = mma_of(shape, 32 * shape.group);
       mma.a.type = type;
       mma.b.type = type == TwinType::E2M1 ? TwinType::E5M2 : type;
       mma.b.swizzle = TwinSwizzle::B128;
@@ -167,12 +155,9 @@ TEST_P(Tcgen05Mma, FromTensorMemory) {
       mma.shifted = shifted;
       mma.d_column = 8;
       mma.a_column = 80;
-      MmaProgram program;
-      program.form = form_of(mma) + (shifted ? ".ashift" : ".collector::a::fill");
-      program.group = shape.group;
+      MmaProgram program = program_of_mma(mma, 16 * 1024, 128);
+      program.form += shifted ? ".ashift" : ".collector::a::fill";
       program.tensor_a = true;
-      program.shared_bytes = 16 * 1024;
-      program.tensor_columns = 128;
       Probes probes(program);
       for (const uint32_t lane : {0u, 16u}) {
         if (lane != 0 && shape.m != 64) continue;
@@ -186,17 +171,10 @@ TEST_P(Tcgen05Mma, FromTensorMemory) {
 // A K-step within a row of the swizzle, a pattern that begins elsewhere, a leading dimension that skips.
 TEST_P(Tcgen05Mma, Offsets) {
   const ProbeShape shape = kShapes[GetParam()];
-  TwinMma mma;
-  mma.group = shape.group;
-  mma.m = shape.m;
-  mma.n = 16 * shape.group;
+  TwinMma mma = mma_of(shape, 16 * shape.group);
   mma.a.type = mma.b.type = TwinType::BF16;
   mma.a.swizzle = mma.b.swizzle = TwinSwizzle::B128;
-  MmaProgram program;
-  program.form = form_of(mma);
-  program.group = shape.group;
-  program.shared_bytes = 48 * 1024;
-  program.tensor_columns = 32;
+  const MmaProgram program = program_of_mma(mma, 48 * 1024, 32);
   MmaRunner runner(program, {.arch = 100});
   for (uint32_t step = 0; step < 4; ++step) {
     TwinMma stepped = mma;
@@ -218,17 +196,10 @@ TEST_P(Tcgen05Mma, Offsets) {
 TEST_P(Tcgen05Mma, EveryPolicy) {
   const ProbeShape shape = kShapes[GetParam()];
   for (const Policy policy : kAllPolicies) {
-    TwinMma mma;
-    mma.group = shape.group;
-    mma.m = shape.m;
-    mma.n = 64;
+    TwinMma mma = mma_of(shape, 64);
     mma.a.type = mma.b.type = TwinType::BF16;
     mma.a.swizzle = mma.b.swizzle = TwinSwizzle::B128;
-    MmaProgram program;
-    program.form = form_of(mma);
-    program.group = shape.group;
-    program.shared_bytes = 32 * 1024;
-    program.tensor_columns = 64;
+    const MmaProgram program = program_of_mma(mma, 32 * 1024, 64);
     Probes probes(program, {.policy = policy, .seed = 3});
     for (const bool accumulate : {false, true}) {
       mma.accumulate = accumulate;
