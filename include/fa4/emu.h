@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The PTX machine: a library of its own, libfa4emu.so, that executes the PTX of NVRTC and nvcc on the
- * CPU. It knows PTX and nothing of attention. docs/emulator.md says what it promises.
+ * CPU. It knows PTX and nothing of attention. docs/emulator/ says what it promises.
  *
  *   fa4emu_options options;
  *   fa4emu_options_init(&options);
@@ -149,7 +149,7 @@ typedef struct fa4emu_summary {
 typedef struct fa4emu_item {
   size_t struct_size; /* set by the caller */
   fa4emu_level level;
-  const char* code; /* "smem.bounds"; docs/emulator.md lists them */
+  const char* code; /* "smem.bounds"; docs/emulator/reports.md lists them */
   const char* text; /* the first line is a sentence that begins with its kind: "out of bounds: …" */
   uint64_t count;
 } fa4emu_item;
@@ -236,8 +236,8 @@ FA4EMU_API fa4emu_status fa4emu_remove_memory(fa4emu_machine* machine, const voi
 FA4EMU_API fa4emu_status fa4emu_write_schedule(fa4emu_machine* machine, const char* path);
 FA4EMU_API fa4emu_status fa4emu_follow_schedule(fa4emu_machine* machine, const char* path);
 /* What launches do from now on, warp by warp and operation by operation, is written to a file of trace events, which common
- * viewers of timelines open. Its axis is scheduler steps: docs/emulator.md. Operations are seen under every policy but
- * eager, which makes them where they are issued. */
+ * viewers of timelines open. Its axis is scheduler steps: docs/emulator/traces.md. Operations are seen under every policy
+ * but eager, which makes them where they are issued. */
 FA4EMU_API fa4emu_status fa4emu_write_trace(fa4emu_machine* machine, const char* path);
 /* Writes the 128 bytes that a kernel of any machine takes as its tensor map: they are of this library's own making, and
  * no GPU takes them. What the CUDA driver would refuse is FA4EMU_ERROR_REFUSED. */

@@ -30,7 +30,7 @@ constexpr const char* kUsage =
 
 PROGRAM is built by nvcc with -cudart shared and has PTX inside. What is reported goes to stderr.
 Exit code 86: the machine has reported an error; 2: a bad command line; otherwise the program's own.
-docs/emulator.md says what is served.
+docs/emulator/emurun.md says what is served.
 )";
 
 uint64_t number(const std::string& option, const std::string& word, uint64_t most) {

@@ -245,7 +245,7 @@ void add_emu(CLI::App* app, Action* action) {
       "              {\"offset\": 12, \"type\": \"u32\", \"value\": 200}],\n"
       "   \"buffers\": {\"x\": {\"fill\": {\"dtype\": \"f32\", \"shape\": [200], \"random\": 1}}},\n"
       "   \"outputs\": [\"x\"]}\n"
-      "docs/emulator.md says all of it. Prints what the machine reports, then instructions by unit and by form.\n"
+      "docs/emulator/fa4-emu.md says all of it. Prints what the machine reports, then instructions by unit and by form.\n"
       "Example:\n"
       "  fa4 emu scale.ptx --launch scale.json -o out.safetensors --policy lazy\n"
       "Exit code 0: no errors; 1: errors were reported; 2: a bad file.");
@@ -263,7 +263,7 @@ void add_trace(CLI::App* app, Action* action) {
   verb->add_option("--seed", arguments->seed, "of the generated input")->capture_default_str();
   verb->add_flag("--check", arguments->check, "judge the results against double precision");
   verb->footer(
-      "The axis is scheduler steps, not time: a step is an instruction of a warp. docs/emulator.md says more.\n"
+      "The axis is scheduler steps, not time: a step is an instruction of a warp. docs/emulator/traces.md says more.\n"
       "Example:\n"
       "  fa4 trace --backend emulated:sm_80 --shape 1,2,2,256,512,128 --dtype bf16 --causal --svg trace.svg");
   verb->callback([=] { *action = [=] { return trace(*arguments); }; });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SPEC.json of fa4 emu: which entry is launched, how, and on what. docs/emulator.md describes it.
+// SPEC.json of fa4 emu: which entry is launched, how, and on what. docs/emulator/fa4-emu.md describes it.
 #pragma once
 
 #include <array>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chapter 9.7.9, data movement to and from memory: ld, st, prefetch; fences. Atomics are in atomic.cc.
 //
-// Cache operators and eviction hints have no effect. Memory is sequentially consistent (docs/emulator.md), so
+// Cache operators and eviction hints have no effect. Memory is sequentially consistent (docs/emulator/README.md), so
 // .volatile, .relaxed, .acquire and .release are plain accesses at which other warps may run.
 #include <algorithm>
 #include <cstring>

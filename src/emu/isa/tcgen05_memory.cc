@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chapter 9.7.16: allocation of tensor memory, tcgen05.wait and tcgen05.fence. The fences order nothing here: what they
-// are to order, barriers between threads order, too (docs/emulator.md).
+// are to order, barriers between threads order, too (docs/emulator/tensor-memory.md).
 #include "emu/isa/address.h"
 #include "emu/isa/shared_address.h"
 #include "emu/isa/table.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the machine has to say about a program. A report has a stable code (docs/emulator.md lists them), and equal
+// What the machine has to say about a program. A report has a stable code (docs/emulator/reports.md lists them), and equal
 // ones are counted, not repeated.
 #pragma once
 

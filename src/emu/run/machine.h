@@ -23,7 +23,7 @@
 
 namespace fa4::emu {
 
-// In which order things happen that no synchronisation orders (docs/emulator.md).
+// In which order things happen that no synchronisation orders (docs/emulator/orders.md).
 enum class Policy : uint8_t { Eager, Lazy, Reverse, Torn, Random, Starve };
 const char* name_of(Policy policy);
 std::string policy_names();  // "eager, lazy, reverse, torn, random or starve:ROLE"
