@@ -39,7 +39,8 @@ std::vector<SharedLabel> shared_labels(const Sm100ForwardConfig& config) {
   labels.push_back({"claim", at.claim, 16, 1});
   labels.push_back({"tmem_address", at.tmem_address, 4, 1});
   for (u32 b = 0; b < kNumBarriers; ++b) {
-    const BarrierRow row = barrier_row(static_cast<Barrier>(b), at.slots);
+    const BarrierRow row = barrier_row(static_cast<Barrier>(b), at.slots, config.claims_tiles);
+    if (row.count == 0) continue;
     labels.push_back({row.name, at.barriers[b], sizeof(Mbarrier), row.count});
   }
   return labels;

@@ -210,17 +210,20 @@ TEST(Sm100Plan, NamesEveryConfigApart) {
 }
 
 TEST(Sm100Plan, LabelsCoverEveryBarrierAndWarp) {
-  const KernelSpec spec = sm100_forward_spec({});
-  uint32_t warps = 0;
-  for (const WarpLabel& label : spec.warps) warps += label.last - label.first + 1;
-  EXPECT_EQ(warps, spec.threads / 32);
-  uint32_t end = 0, barriers = 0;
-  for (const SharedLabel& label : spec.shared) {
-    end = std::max(end, label.offset + label.bytes * label.count);
-    barriers += label.bytes == 8 ? 1 : 0;
+  for (const uint32_t claims_tiles : {0u, 1u}) {
+    const KernelSpec spec = sm100_forward_spec({.claims_tiles = claims_tiles});
+    uint32_t warps = 0;
+    for (const WarpLabel& label : spec.warps) warps += label.last - label.first + 1;
+    EXPECT_EQ(warps, spec.threads / 32);
+    uint32_t end = 0, barriers = 0;
+    for (const SharedLabel& label : spec.shared) {
+      end = std::max(end, label.offset + label.bytes * label.count);
+      barriers += label.bytes == 8 ? 1 : 0;
+    }
+    EXPECT_EQ(end, spec.smem_bytes);
+    // Only who claims has those of claims: tile_full, tile_empty.
+    EXPECT_EQ(barriers, sm100::forward::kNumBarriers - (claims_tiles == 0 ? 2 : 0));
   }
-  EXPECT_EQ(end, spec.smem_bytes);
-  EXPECT_EQ(barriers, sm100::forward::kNumBarriers);
 }
 
 TEST(Sm100Plan, LabelsNameTheColumnsOfTensorMemory) {

@@ -68,9 +68,9 @@ constexpr u32 kWarpsOfTile = kTileRows / 32;
 //     out_full[2]     4 Correction                      Store       the O tile is in SMEM
 //     out_empty[2]    1 Store                           Correction  it has left (and Load, where O lies over Q)
 //     v_landed        1 + bytes, Load                   Load        a V block whose unused rows it must clear
-//     tile_full       1 + bytes, Scheduler              all         the answer to a claim
-//     tile_empty      1 each of the 16 warps            Scheduler   it has been read
-constexpr BarrierRow barrier_row(Barrier barrier, u32 slots) {
+//     tile_full       1 + bytes, Scheduler              all         the answer to a claim, if the config claims tiles
+//     tile_empty      1 each of the 16 warps            Scheduler   likewise: it has been read
+constexpr BarrierRow barrier_row(Barrier barrier, u32 slots, u32 claims_tiles) {
   switch (barrier) {
     case kQFull:
       return {"q_full", kQueryTiles, 1};
@@ -97,9 +97,9 @@ constexpr BarrierRow barrier_row(Barrier barrier, u32 slots) {
     case kVLanded:
       return {"v_landed", 1, 1};
     case kTileFull:
-      return {"tile_full", 1, 1};
+      return {"tile_full", claims_tiles, 1};
     case kTileEmpty:
-      return {"tile_empty", 1, kThreads / 32};
+      return {"tile_empty", claims_tiles, kThreads / 32};
     default:
       return {"", 0, 0};
   }
@@ -136,7 +136,8 @@ constexpr Storage storage_of(const Sm100ForwardConfig& config) {
   s.bytes = s.tmem_address + 16;
   for (u32 b = 0; b < kNumBarriers; ++b) {
     s.barriers[b] = s.bytes;
-    s.bytes += barrier_row(static_cast<Barrier>(b), s.slots).count * sizeof(Mbarrier);
+    const BarrierRow row = barrier_row(static_cast<Barrier>(b), s.slots, config.claims_tiles);
+    s.bytes += row.count * sizeof(Mbarrier);
   }
   return s;
 }

@@ -18,7 +18,7 @@ FA4_DEVICE void set_up_barriers(const Smem<config>& smem) {
 #pragma unroll
   for (u32 b = 0; b < kNumBarriers; ++b) {
     constexpr u32 kSlots = Smem<config>::kAt.slots;
-    const BarrierRow row = barrier_row(static_cast<Barrier>(b), kSlots);
+    const BarrierRow row = barrier_row(static_cast<Barrier>(b), kSlots, config.claims_tiles);
     for (u32 i = 0; i < row.count; ++i) {
       ptx::mbarrier_init(smem.barrier(static_cast<Barrier>(b), i), row.arrivals);
     }

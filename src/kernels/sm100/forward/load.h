@@ -25,14 +25,14 @@ class Loader {
     const u32 last = tile.blocks.end - 1;
     load_k(tile, last);
     load_q(tile);
-    load_v(tile, last);
+    load_last_v(tile, last);
     for (u32 block = last; block-- > tile.blocks.first;) {
       load_k(tile, block);
       load_v(tile, block);
     }
   }
 
-  // No commit of Mma may arrive when the CTA is gone.
+  // No commit of Mma may arrive when the CTA is gone. Each is waited for: the manual does not say that they signal in order.
   FA4_DEVICE void drain() {
     for (u32 slot = 0; slot < S::kAt.slots; ++slot) acquire();
     for (u32 q = 0; q < kQueryTiles; ++q) wait_for_phase(smem_.barrier(kQEmpty, q), q_phase_);
@@ -77,17 +77,19 @@ class Loader {
     }
   }
 
-  // P is 0 beyond the sequence, but 0 x NaN is NaN: rows there must be 0, as TMA leaves those beyond the tensor.
   FA4_DEVICE void load_v(const Tile& tile, u32 block) {
+    const u32 slot = acquire();
+    copy_v(tile, block, slot, smem_.barrier(kKvFull, slot));
+  }
+
+  // P is 0 beyond the sequence, but 0 x NaN is NaN: rows there must be 0, as TMA leaves those beyond the tensor.
+  FA4_DEVICE void load_last_v(const Tile& tile, u32 block) {
     const u32 slot = acquire();
     const u32 full = smem_.barrier(kKvFull, slot);
     const u32 used_rows = tile.keys.length - block * kBlockKeys;
     const bool clear = p_.clear_tails && used_rows < kBlockKeys;
     const u32 landed = clear ? smem_.barrier(kVLanded) : full;
-    if (leader_) {
-      ptx::mbarrier_arrive_expect_tx(landed, S::kAt.v_bytes);
-      load_rows<boxes_of(config.value_dim)>(p_.v_map, smem_.v(slot), tile, block, landed);
-    }
+    copy_v(tile, block, slot, landed);
     if (clear) {
       wait_for_phase(landed, landed_phase_);
       landed_phase_ ^= 1;
@@ -95,6 +97,13 @@ class Loader {
       ptx::fence_proxy_async();
       __syncwarp();
       if (leader_) ptx::mbarrier_arrive(full);
+    }
+  }
+
+  FA4_DEVICE void copy_v(const Tile& tile, u32 block, u32 slot, u32 landed) {
+    if (leader_) {
+      ptx::mbarrier_arrive_expect_tx(landed, S::kAt.v_bytes);
+      load_rows<boxes_of(config.value_dim)>(p_.v_map, smem_.v(slot), tile, block, landed);
     }
   }
 

@@ -67,9 +67,6 @@ class Softmax {
     hand_over_row();
   }
 
-  // The barrier of the row values must be at rest when the CTA ends.
-  FA4_DEVICE void drain() { wait_for_slot(); }
-
  private:
   // The row's values of before have been read.
   FA4_DEVICE void wait_for_slot() {
@@ -281,7 +278,6 @@ FA4_DEVICE void run_softmax(const Sm100ForwardParams& p, const Smem<config>& sme
     const Tile tile = find_tile(p, walk.index());
     if (!tile.empty()) softmax.run_tile(tile);
   }
-  softmax.drain();
 }
 
 }  // namespace fa4::sm100::forward
