@@ -230,6 +230,41 @@ TEST(WgmmaOrder, SourcesAreReadUntilTheWait) {
   EXPECT_FALSE(all_are(values, {17, 18, 19, 20}));
 }
 
+// Two that read the same A, and each a B of its own, whose halves of k are 128 bytes: what the second reads is read until
+// its own group is waited for, whatever is known of the first.
+TEST(WgmmaOrder, ALaterOneThatReadsTheSameIsWaitedForToo) {
+  std::string other = kMultiply;
+  other.replace(other.find("%rd11"), 5, "%rd13");
+  const std::string apart = kBarrier + "add.s64 %rd13, %rd11, 8;\n" + kFence;
+  const std::string both = apart + kMultiply + kCommit + other + kCommit;
+  const auto wait = [](int left) {
+    return "wgmma.wait_group.sync.aligned " + std::to_string(left) + ";\n";
+  };
+  // A, the first half of k of one B, and of the other.
+  const auto overwrite = [](const char* which) {
+    return std::string("setp.lt.u32 %p2, %r1, 32;\n@%p2 st.shared.u32 [%r11+") + which + "], 0;\n";
+  };
+  const std::string of_a = overwrite("0"), of_first = overwrite("2048"),
+                    of_second = overwrite("2176");
+  for (const Policy policy : kAllPolicies) {
+    const auto races = [&](const std::string& body) {
+      const Words words = multiply(body + kWait + kStore, {.policy = policy});
+      EXPECT_TRUE(words.texts().empty() || words.reported("race.copy_pending") ||
+                  words.reported("race.read_vs_write"))
+          << words.texts();
+      return !words.texts().empty();
+    };
+    for (const std::string& what : {of_a, of_second}) {
+      EXPECT_TRUE(races(both + wait(2) + kBarrier + what)) << what;
+      EXPECT_TRUE(races(both + wait(1) + kBarrier + what)) << what;
+      EXPECT_TRUE(races(apart + kMultiply + kCommit + other + kWait + kBarrier + what + kCommit));
+      EXPECT_FALSE(races(both + kWait + kBarrier + what)) << what;
+    }
+    EXPECT_TRUE(races(both + wait(2) + kBarrier + of_first));
+    EXPECT_FALSE(races(both + wait(1) + kBarrier + of_first));
+  }
+}
+
 TEST(WgmmaOrder, SourcesAreWrittenBefore) {
   for (const Policy policy : kAllPolicies) {
     const Words words = multiply(kFence + kMultiply + kCommit + kWait + kStore, {.policy = policy});

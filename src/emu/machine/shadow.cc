@@ -21,6 +21,7 @@ void Shadow::reset(bool enabled, uint32_t bytes, uint32_t num_warps) {
   readers_.clear();
   sources_.clear();
   lists_.assign(1, {});
+  free_lists_.clear();
   late_reads_.clear();
   tensor_base_ = 0;
   blocks_.clear();
@@ -37,8 +38,11 @@ bool Shadow::knows(uint32_t warp, const Known& known) const {
 }
 
 bool Shadow::knows_done(uint32_t warp, const Copy& copy) const {
-  return std::any_of(copy.done.begin(), copy.done.end(),
-                     [&](const Known& known) { return knows(warp, known); });
+  for (const Known& known : copy.done) {  // the first ones are there
+    if (known.clock == 0) return false;
+    if (knows(warp, known)) return true;
+  }
+  return false;
 }
 
 // Whether a warp knows of a write.

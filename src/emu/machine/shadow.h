@@ -90,6 +90,9 @@ class Shadow {
   // An operation reads and writes ranges from its issue on, until somebody knows that it is done. What it reads lies in
   // whole 16 bytes.
   uint32_t begin_copy(uint32_t warp);
+  // Operations of a queue are made in the order in which they enter it, and who learns that one is done has learned it of
+  // those before it. A number that is not 0.
+  void enter_queue(uint32_t copy, uint32_t queue);
   Conflict copy_reads(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
   Conflict copy_writes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
   // The same for many ranges of whole 16 bytes, where nothing is to be said of them. False: something is, and copy_reads has
@@ -103,6 +106,8 @@ class Shadow {
     uint32_t implied = 0;  // a reader of which the operation's issuer knows
   };
   bool try_reads(Reads& reads, uint32_t offset, uint32_t bytes);
+  // Whether nothing is to be said of a warp that reads 16 bytes, of which is not taken note. `clean`: as above.
+  bool is_known(uint32_t warp, uint32_t offset, uint64_t* clean) const;
   // As an atomic does. Of several that are under way the last is known.
   Conflict copy_changes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes);
 
@@ -214,7 +219,8 @@ class Shadow {
     std::array<Known, 4> done;
     Known read;  // its sources
     const void* site = nullptr;
-    uint32_t pipe = 0;  // a channel, plus 1; 0: none
+    uint32_t pipe = 0;   // a channel, plus 1; 0: none
+    uint32_t queue = 0;  // 0: none
     TensorKind kind = TensorKind::Mma;
     uint64_t key = 0;
   };
@@ -283,6 +289,7 @@ class Shadow {
   void check_tensor_sources(const Copy& by, Sources& sources, Conflict* conflict);
   bool is_clean(Reads& reads, const Cell* cells) const;
   void add_source(uint32_t copy, Sources& sources);
+  void leave_list(Sources& sources);
   void add_sources(uint32_t copy, uint32_t offset, uint32_t bytes, uint32_t* implied);
   void learn(uint32_t warp, const Clocks& from);
 
@@ -303,6 +310,7 @@ class Shadow {
   Memo memo_;
   std::vector<Sources> sources_;  // of 16 bytes; none until an operation reads
   std::vector<std::vector<uint32_t>> lists_;
+  std::vector<uint32_t> free_lists_;  // empty ones
   std::vector<LateRead> late_reads_;
   uint32_t tensor_base_ = 0;       // where tensor memory's cells begin
   std::vector<Block> blocks_;      // of it

@@ -12,6 +12,10 @@ uint32_t Shadow::begin_copy(uint32_t warp) {
   return static_cast<uint32_t>(copies_.size() - 1);
 }
 
+void Shadow::enter_queue(uint32_t copy, uint32_t queue) {
+  if (enabled_) copies_[copy].queue = queue;
+}
+
 Conflict Shadow::copy_writes(uint32_t copy, const void* site, uint32_t offset, uint32_t bytes) {
   if (!enabled_) return {};
   return write_range(copies_[copy].warp, site, offset, bytes, copy);
@@ -61,29 +65,59 @@ bool Shadow::is_clean(Reads& reads, const Cell* cells) const {
 bool Shadow::try_reads(Reads& reads, uint32_t offset, uint32_t bytes) {
   if (!enabled_) return true;
   if (sources_.empty()) sources_.assign((cells_.size() + 3) / 4, {});
-  copies_[reads.copy].site = reads.site;
+  const uint32_t copy = reads.copy;
+  copies_[copy].site = reads.site;
   const Cell* cells = cells_.data() + offset / 4;
-  for (const Cell* const end = cells + bytes / 4; cells != end; cells += 4) {
-    const uint64_t clean = reads.clean;
+  Sources* sources = sources_.data() + offset / 16;
+  uint64_t clean = reads.clean;
+  uint32_t implied = reads.implied;
+  for (Sources* const end = sources + bytes / 16; sources != end; ++sources, cells += 4) {
     const uint64_t differs = (cells[0].bits ^ clean) | (cells[1].bits ^ clean) |
                              (cells[2].bits ^ clean) | (cells[3].bits ^ clean);
-    if (differs != 0 && !is_clean(reads, cells)) return false;
+    if (differs != 0) {
+      if (!is_clean(reads, cells)) return false;
+      clean = reads.clean;
+    }
+    const uint32_t before = sources->copy;
+    if (sources->others != 0 || (before != 0 && before != copy && before != implied)) {
+      add_source(copy, *sources);
+      if (sources->others == 0) reads.implied = implied = before;
+    }
+    sources->copy = copy;
   }
-  add_sources(reads.copy, offset, bytes, &reads.implied);
   return true;
 }
 
-// Readers of which the new one's issuer knows, and those of its pipe, are forgotten: who knows of the new one knows of
-// them.
+bool Shadow::is_known(uint32_t warp, uint32_t offset, uint64_t* clean) const {
+  const Cell* const cells = cells_.data() + offset / 4;
+  for (const Cell* cell = cells; cell != cells + 4; ++cell) {
+    if (cell->bits == *clean) continue;
+    Conflict unused;
+    const Event& write = events_[cell->writer()];
+    if (cell->written() != 0xf || !(write.strong || ordered(warp, write, &unused))) return false;
+    *clean = cell->bits;
+  }
+  return true;
+}
+
+// Readers of which the new one's issuer knows, and those before it in its pipe or queue, are forgotten: who knows of the
+// new one knows of them.
 void Shadow::add_source(uint32_t copy, Sources& sources) {
   const Copy& added = copies_[copy];
   const auto is_implied = [&](uint32_t other) {
     const Copy& reader = copies_[other];
-    return (reader.pipe != 0 && reader.pipe == added.pipe) || knows_done(added.warp, reader);
+    return (reader.pipe != 0 && reader.pipe == added.pipe) ||
+           (reader.queue != 0 && reader.queue == added.queue) || knows_done(added.warp, reader);
   };
-  if (sources.others != 0) std::erase_if(lists_[sources.others], is_implied);
+  if (sources.others != 0) {
+    std::erase_if(lists_[sources.others], is_implied);
+    if (lists_[sources.others].empty()) leave_list(sources);
+  }
   if (sources.copy != 0 && sources.copy != copy && !is_implied(sources.copy)) {
-    if (sources.others == 0) {
+    if (sources.others == 0 && !free_lists_.empty()) {
+      sources.others = free_lists_.back();
+      free_lists_.pop_back();
+    } else if (sources.others == 0) {
       sources.others = static_cast<uint32_t>(lists_.size());
       lists_.emplace_back();
     }
@@ -93,6 +127,11 @@ void Shadow::add_source(uint32_t copy, Sources& sources) {
     }
   }
   sources.copy = copy;
+}
+
+void Shadow::leave_list(Sources& sources) {
+  lists_[sources.others].clear();
+  free_lists_.push_back(std::exchange(sources.others, 0));
 }
 
 // Of 16 bytes each. `implied`: a reader, alone in some of them, that is forgotten; neighbours mostly have the same one.
@@ -137,7 +176,7 @@ void Shadow::overwrite_sources(uint32_t warp, uint32_t offset, uint32_t bytes, C
     sources.copy = 0;
     if (sources.others == 0) continue;
     for (const uint32_t other : lists_[sources.others]) check(other);
-    lists_[sources.others].clear();
+    leave_list(sources);
   }
 }
 

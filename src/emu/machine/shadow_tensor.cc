@@ -152,7 +152,7 @@ void Shadow::check_tensor_sources(const Copy& by, Sources& sources, Conflict* co
   sources.copy = 0;
   if (sources.others == 0) return;
   for (const uint32_t other : lists_[sources.others]) check(other);
-  lists_[sources.others].clear();
+  leave_list(sources);
 }
 
 void Shadow::overwrite_tensor_sources(const Copy& by, uint32_t offset, uint32_t bytes,
