@@ -21,25 +21,52 @@ void WgmmaRegisters::fence() {
   fenced_ = true;
 }
 
+namespace {
+
+// The states of a D whose rows follow one another, as they mostly do; else none.
+std::span<uint8_t> states_of_d(std::vector<uint8_t>& states, std::span<const uint32_t> d) {
+  uint32_t apart = 0;
+  for (size_t i = 0; i < d.size(); ++i) {
+    apart |= d[i] ^ (d[0] + static_cast<uint32_t>(i));
+  }
+  return apart == 0 ? std::span(states).subspan(d[0], d.size()) : std::span<uint8_t>();
+}
+
+}  // namespace
+
 void WgmmaRegisters::mark(const WgmmaRows& rows) {
-  for (const uint32_t row : rows.d) states_[row] |= kWrites;
+  const std::span<uint8_t> together = states_of_d(states_, rows.d);
+  for (uint8_t& state : together) state |= kWrites;
+  if (together.empty()) {
+    for (const uint32_t row : rows.d) states_[row] |= kWrites;
+  }
   for (const uint32_t row : rows.a) states_[row] |= kReads;
 }
 
 void WgmmaRegisters::begin(Warp& warp, const WgmmaRows& rows, bool accumulates) {
-  check_d(warp, rows);
-  uint32_t unfenced = 0;
-  for (const uint32_t row : rows.a) {
-    if ((states_[row] & kWrites) != 0) {
-      report_in_flight(warp, row, "reads as A");
-      break;
-    }
-    unfenced += states_[row] & kWritten;
+  uint8_t of_a = 0, of_d = 0;
+  for (const uint32_t row : rows.a) of_a |= states_[row];
+  const std::span<uint8_t> together = states_of_d(states_, rows.d);
+  for (const uint8_t state : together) of_d |= state;
+  if (together.empty()) {
+    for (const uint32_t row : rows.d) of_d |= states_[row];
   }
-  if (accumulates) {
-    for (const uint32_t row : rows.d) unfenced += states_[row] & kWritten;
+  // Mostly D is that of all that are in flight, and one list of rows stands for theirs.
+  const bool same = !in_flight_.empty() && std::ranges::equal(in_flight_.back().rows.d, rows.d);
+  const std::span<const uint32_t> d = same ? in_flight_.back().rows.d : rows.d;
+  const bool all_same = std::ranges::all_of(
+      in_flight_, [&](const Operation& one) { return one.rows.d.data() == d.data(); });
+  if ((of_d & kReads) != 0 || ((of_d & kWrites) != 0 && !all_same)) check_d(warp, rows);
+  if ((of_a & kWrites) != 0) {
+    const auto at =
+        std::ranges::find_if(rows.a, [&](uint32_t row) { return (states_[row] & kWrites) != 0; });
+    report_in_flight(warp, *at, "reads as A");
   }
-  if (unfenced != 0 || !fenced_) {
+  const uint32_t read = accumulates ? of_a | of_d : of_a;
+  if ((read & kWritten) != 0 || !fenced_) {
+    uint32_t unfenced = 0;
+    for (const uint32_t row : rows.a) unfenced += states_[row] & kWritten;
+    for (const uint32_t row : rows.d) unfenced += accumulates ? states_[row] & kWritten : 0;
     report(warp, Level::Error, "wgmma.fence",
            !fenced_ ? "fence missing: no wgmma.fence comes before this warp's first wgmma"
                     : fmt::format("fence missing: {} of its registers have been written, and no "
@@ -49,7 +76,7 @@ void WgmmaRegisters::begin(Warp& warp, const WgmmaRows& rows, bool accumulates) 
     for (const uint32_t row : rows.a) states_[row] = static_cast<uint8_t>(states_[row] & ~kWritten);
     for (const uint32_t row : rows.d) states_[row] = static_cast<uint8_t>(states_[row] & ~kWritten);
   }
-  in_flight_.push_back({warp.current, warp.wgmma_groups, rows});
+  in_flight_.push_back({warp.current, warp.wgmma_groups, {d, rows.a}});
   mark(rows);
 }
 
