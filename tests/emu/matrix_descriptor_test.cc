@@ -103,9 +103,10 @@ TEST(MatrixDescriptor, UnitsTakenTogetherAreTheSame) {
     layout.base = layout.span == 16 ? 0 : below(8);
     const MatrixUnits units = layout.mn_major ? MatrixUnits{8u << below(3), 1 + below(32)}
                                               : MatrixUnits{8 * (1 + below(32)), 2};
-    repeating += MatrixAtoms(layout, units).repeat() ? 1 : 0;
+    const MatrixAtoms atoms(layout, units);
+    repeating += atoms.repeat() ? 1 : 0;
     std::vector<std::byte> taken(size_t{units.outer} * units.inner * 16);
-    gather_units(layout, units, shared.data(), taken.data());
+    gather_units(atoms, shared.data(), taken.data());
     for (uint32_t i = 0; i < units.outer; ++i) {
       for (uint32_t j = 0; j < units.inner; ++j) {
         ASSERT_EQ(std::memcmp(&taken[(size_t{i} * units.inner + j) * 16],

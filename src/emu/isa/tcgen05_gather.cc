@@ -5,8 +5,6 @@
 #include <array>
 #include <cstring>
 
-#include "emu/machine/matrix_units.h"
-
 namespace fa4::emu::isa {
 namespace {
 
@@ -68,10 +66,10 @@ struct Tcgen05Packed {
 };
 
 template <class Unit, bool kMnMajor, class Put>
-void tcgen05_for_units(const MatrixLayout& layout, const MatrixUnits& units, uint32_t sign,
-                       const std::byte* shared, Put put) {
+void tcgen05_for_units(const MatrixAtoms& atoms, uint32_t sign, const std::byte* shared, Put put) {
   std::array<std::byte, kTcgen05OperandBytes> taken;
-  gather_units(layout, units, shared, taken.data());
+  gather_units(atoms, shared, taken.data());
+  const MatrixUnits units = atoms.units();
   const std::byte* unit = taken.data();
   Tcgen05Codes codes;
   for (uint32_t i = 0; i < units.outer; ++i) {
@@ -91,16 +89,14 @@ void tcgen05_for_units(const MatrixLayout& layout, const MatrixUnits& units, uin
 
 // Calls put(row, k, code) for each element.
 template <class Put>
-void tcgen05_for_elements(const Tcgen05Shape& shape, TensorElement element, bool negate,
-                          const MatrixLayout& layout, uint32_t rows, const std::byte* shared,
-                          Put put) {
+void tcgen05_for_elements(TensorElement element, bool negate, const MatrixAtoms& atoms,
+                          const std::byte* shared, Put put) {
   const uint32_t sign = negate ? tcgen05_sign(element) : 0;
-  const MatrixUnits units = tcgen05_units(shape, layout, rows);
   const auto read = [&]<class Unit>(Unit) {
-    if (layout.mn_major) {
-      tcgen05_for_units<Unit, true>(layout, units, sign, shared, put);
+    if (atoms.layout().mn_major) {
+      tcgen05_for_units<Unit, true>(atoms, sign, shared, put);
     } else {
-      tcgen05_for_units<Unit, false>(layout, units, sign, shared, put);
+      tcgen05_for_units<Unit, false>(atoms, sign, shared, put);
     }
   };
   switch (element) {
@@ -121,11 +117,11 @@ void tcgen05_for_elements(const Tcgen05Shape& shape, TensorElement element, bool
   read(Tcgen05Whole<uint32_t>{});
 }
 
-void tcgen05_gather_a(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t base,
+void tcgen05_gather_a(const Tcgen05Shape& shape, const MatrixAtoms& atoms, uint32_t base,
                       const std::byte* shared, Tcgen05A* a) {
   const auto gather = [&](auto lane_of) {
     tcgen05_for_elements(
-        shape, shape.a, shape.negate_a, layout, shape.rows(), shared,
+        shape.a, shape.negate_a, atoms, shared,
         [&](uint32_t row, uint32_t k, uint32_t code) { a->code[k][lane_of(row)] = code; });
   };
   if (shape.layout() == Tcgen05Layout::F) {
@@ -167,15 +163,17 @@ bool tcgen05_is_direct(const Tcgen05Shape& shape, bool exact) {
 }
 
 // An operand in shared memory, to lines of k (of A), or of rows (of B).
-void tcgen05_load_direct(TensorElement element, bool negate, const MatrixLayout& layout,
-                         MatrixUnits units, bool to_lines_of_k, bool apart, const std::byte* shared,
-                         float* to, size_t pitch) {
+void tcgen05_load_direct(TensorElement element, bool negate, const MatrixAtoms& atoms,
+                         bool to_lines_of_k, bool apart, const std::byte* shared, float* to,
+                         size_t pitch) {
   std::array<std::byte, kTcgen05OperandBytes + 16> taken;
-  gather_units(layout, units, shared, taken.data());
+  gather_units(atoms, shared, taken.data());
+  const MatrixUnits units = atoms.units();
   Tcgen05Lines lines;
   lines.element = element;
   lines.negate = negate;
-  lines.order = layout.mn_major == to_lines_of_k ? Tcgen05Order::Along : Tcgen05Order::Across;
+  lines.order =
+      atoms.layout().mn_major == to_lines_of_k ? Tcgen05Order::Along : Tcgen05Order::Across;
   lines.apart = apart;
   lines.from = taken.data();
   lines.count = units.outer;
@@ -190,33 +188,31 @@ MatrixUnits tcgen05_units(const Tcgen05Shape& shape, const MatrixLayout& layout,
   return {shape.k(), rows * shape.element_bytes() / MatrixLayout::kUnitBytes};
 }
 
-void tcgen05_take_a(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t base,
+void tcgen05_take_a(const Tcgen05Shape& shape, const MatrixAtoms& atoms, uint32_t base,
                     uint32_t sixteens, bool exact, const std::byte* shared, Tcgen05A* a) {
   if (!tcgen05_is_direct(shape, exact)) {
-    tcgen05_gather_a(shape, layout, base, shared, a);
+    tcgen05_gather_a(shape, atoms, base, shared, a);
     return tcgen05_numbers_of_a(shape.a, shape.k(), sixteens, exact, a);
   }
   const bool apart = shape.layout() == Tcgen05Layout::F;
-  tcgen05_load_direct(shape.a, shape.negate_a, layout, tcgen05_units(shape, layout, shape.rows()),
-                      true, apart, shared, a->value[0].data() + (apart ? base : 0), kTcgen05Lanes);
+  tcgen05_load_direct(shape.a, shape.negate_a, atoms, true, apart, shared,
+                      a->value[0].data() + (apart ? base : 0), kTcgen05Lanes);
   if (shape.layout() != Tcgen05Layout::B) return;
   for (uint32_t k = 0; k < shape.k(); ++k) {
     std::copy_n(a->value[k].begin(), 64, a->value[k].begin() + 64);
   }
 }
 
-void tcgen05_take_b(const Tcgen05Shape& shape, const MatrixLayout& layout, uint32_t first,
-                    bool exact, const std::byte* shared, Tcgen05B* b) {
-  const uint32_t columns = shape.columns();
+void tcgen05_take_b(const Tcgen05Shape& shape, const MatrixAtoms& atoms, uint32_t first, bool exact,
+                    const std::byte* shared, Tcgen05B* b) {
   if (tcgen05_is_direct(shape, exact)) {
-    return tcgen05_load_direct(shape.b, shape.negate_b, layout,
-                               tcgen05_units(shape, layout, columns), false, false, shared,
+    return tcgen05_load_direct(shape.b, shape.negate_b, atoms, false, false, shared,
                                b->value[first].data(), kTcgen05MostK);
   }
   tcgen05_for_elements(
-      shape, shape.b, shape.negate_b, layout, columns, shared,
+      shape.b, shape.negate_b, atoms, shared,
       [&](uint32_t row, uint32_t k, uint32_t code) { b->code[first + row][k] = code; });
-  tcgen05_numbers_of_b(shape.b, shape.k(), first, columns, exact, b);
+  tcgen05_numbers_of_b(shape.b, shape.k(), first, shape.columns(), exact, b);
 }
 
 void tcgen05_take_tensor(const Tcgen05Shape& shape, bool shifted, uint32_t sixteens, bool exact,

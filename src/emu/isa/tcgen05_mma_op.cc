@@ -8,7 +8,6 @@
 
 #include "emu/isa/tcgen05_gather.h"
 #include "emu/machine/cluster.h"
-#include "emu/machine/matrix_units.h"
 #include "emu/machine/warp_report.h"
 
 namespace fa4::emu::isa {
@@ -37,63 +36,45 @@ Tcgen05MmaOp::Tcgen05MmaOp(Warp& issuer, int lane, const Tcgen05Shape& shape,
       values_(values),
       ctas_(tcgen05_ctas(*issuer.cta, shape.group)) {
   if (!values.a_in_tensor_memory) {
-    describe(values.a, "A", shape.rows(), shape.transposed_a, &layout_a_);
+    describe(values.a, "A", shape.rows(), shape.transposed_a, &atoms_a_);
   }
-  describe(values.b, "B", shape.columns(), shape.transposed_b, &layout_b_);
+  describe(values.b, "B", shape.columns(), shape.transposed_b, &atoms_b_);
   if (!bad_) {
-    if (!values.a_in_tensor_memory) note_matrix(layout_a_, shape.rows());
-    note_matrix(layout_b_, shape.columns());
+    if (!values.a_in_tensor_memory) note_matrix(atoms_a_);
+    note_matrix(atoms_b_);
   }
   note_addresses();
   if (!bad_ && issuer.cta->cluster->shadow.enabled()) note_reach();
 }
 
 void Tcgen05MmaOp::describe(uint64_t descriptor, const char* which, uint32_t rows, bool transposed,
-                            MatrixLayout* layout) {
-  layout->mn_major = transposed;
-  DescriptorFault fault = decode_tcgen05_descriptor(descriptor, layout);
-  if (!fault) fault = check_tcgen05_operand(shape_, *layout);
+                            MatrixAtoms* atoms) {
+  MatrixLayout layout;
+  layout.mn_major = transposed;
+  DescriptorFault fault = decode_tcgen05_descriptor(descriptor, &layout);
+  if (!fault) fault = check_tcgen05_operand(shape_, layout);
   if (fault) {
     report(*warp, Level::Error, fault.code, "bad descriptor of " + (which + (": " + fault.text)));
     bad_ = true;
     return;
   }
-  if (is_within(*layout, rows)) return;
+  *atoms = MatrixAtoms(layout, tcgen05_units(shape_, layout, rows));
+  if (atoms->is_within(kReservedShared, warp->cta->shared.size())) return;
   bad_ = true;
   report(*warp, Level::Error, "desc.bounds",
          fmt::format("out of bounds: {}, of {} {} by the descriptor {:#018x} (start {:#x}, leading "
                      "{}, stride {} bytes, {}), lies outside [{:#x}, {:#x}) of shared memory",
-                     which, rows, *which == 'A' ? "rows" : "columns", descriptor, layout->start,
-                     layout->leading, layout->stride,
-                     layout->span == 16 ? std::string("no swizzle")
-                                        : fmt::format("swizzle of {} bytes", layout->span),
+                     which, rows, *which == 'A' ? "rows" : "columns", descriptor, layout.start,
+                     layout.leading, layout.stride,
+                     layout.span == 16 ? std::string("no swizzle")
+                                       : fmt::format("swizzle of {} bytes", layout.span),
                      kReservedShared, warp->cta->shared.size()));
 }
 
-bool Tcgen05MmaOp::is_within(const MatrixLayout& layout, uint32_t rows) const {
-  const uint64_t end = warp->cta->shared.size();
-  if (!layout.mn_major && layout.start >= kReservedShared) {
-    // The last unit's line bounds all of them; the swizzle stays within lines.
-    const uint64_t last = uint64_t{layout.start} + 7 * layout.span +
-                          (rows - 1) / 8 * layout.stride +
-                          (layout.span == 16 ? layout.leading : 16);
-    if ((last | 127) < end) return true;
-  }
-  const MatrixUnits units = tcgen05_units(shape_, layout, rows);
-  for (uint32_t i = 0; i < units.outer; ++i) {
-    for (uint32_t j = 0; j < units.inner; ++j) {
-      const uint32_t at = layout.unit_at(i, j);
-      if (at < kReservedShared || at + MatrixLayout::kUnitBytes > end) return false;
-    }
-  }
-  return true;
-}
-
 // All units lie within shared memory, and the CTAs are there.
-void Tcgen05MmaOp::note_matrix(const MatrixLayout& layout, uint32_t rows) {
-  const MatrixUnits units = tcgen05_units(shape_, layout, rows);
+void Tcgen05MmaOp::note_matrix(const MatrixAtoms& atoms) {
   for (uint32_t group = 0; group < shape_.group; ++group) {
-    note_operand(*this, *ctas_[group], layout, units, true,
+    note_operand(*this, *ctas_[group], atoms, true,
                  [&](uint32_t begin, uint32_t end) { note_races(group, begin, end); });
   }
 }
@@ -126,8 +107,8 @@ void Tcgen05MmaOp::note_reach() {
       Tcgen05Operands{shape_,
                       ctas_,
                       values_.a_in_tensor_memory,
-                      layout_a_,
-                      layout_b_,
+                      atoms_a_.layout(),
+                      atoms_b_.layout(),
                       values_.d,
                       {lanes(0), shape_.group == 2 ? lanes(1) : TmemLanes{}}});
   OperandRaces& races = warp->cta->cluster->operand_races;
@@ -214,7 +195,7 @@ void Tcgen05MmaOp::take_a() {
       tcgen05_take_tensor(shape_, values_.shifts_a, sixteens(), values_.exact,
                           ctas_[group]->tmem.column(column), a);
     } else {
-      tcgen05_take_a(shape_, layout_a_, base(), sixteens(), values_.exact,
+      tcgen05_take_a(shape_, atoms_a_, base(), sixteens(), values_.exact,
                      ctas_[group]->shared.data(), a);
     }
   }
@@ -223,7 +204,7 @@ void Tcgen05MmaOp::take_a() {
 void Tcgen05MmaOp::take_b() {
   b_ = std::make_unique_for_overwrite<Tcgen05B>();
   for (uint32_t group = 0; group < shape_.group; ++group) {
-    tcgen05_take_b(shape_, layout_b_, group * shape_.columns(), values_.exact,
+    tcgen05_take_b(shape_, atoms_b_, group * shape_.columns(), values_.exact,
                    ctas_[group]->shared.data(), b_.get());
   }
 }

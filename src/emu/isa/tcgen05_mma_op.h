@@ -14,7 +14,7 @@
 #include "emu/isa/tcgen05_shape.h"
 #include "emu/machine/conflict.h"
 #include "emu/machine/cta.h"
-#include "emu/machine/matrix_descriptor.h"
+#include "emu/machine/matrix_units.h"
 #include "emu/machine/tensor_op.h"
 #include "emu/machine/tmem.h"
 
@@ -50,9 +50,8 @@ class Tcgen05MmaOp final : public TensorOp {
   uint32_t sixteens() const;
   TmemLanes lanes(uint32_t group) const;
   void describe(uint64_t descriptor, const char* which, uint32_t rows, bool transposed,
-                MatrixLayout* layout);
-  bool is_within(const MatrixLayout& layout, uint32_t rows) const;
-  void note_matrix(const MatrixLayout& layout, uint32_t rows);
+                MatrixAtoms* atoms);
+  void note_matrix(const MatrixAtoms& atoms);
   void note_races(uint32_t group, uint32_t begin, uint32_t end);
   void note_reach();
   void note_addresses();
@@ -64,7 +63,7 @@ class Tcgen05MmaOp final : public TensorOp {
   const Tcgen05Shape shape_;
   const Tcgen05MmaValues values_;
   std::array<Cta*, 2> ctas_{};
-  MatrixLayout layout_a_, layout_b_;
+  MatrixAtoms atoms_a_, atoms_b_;
   bool bad_ = false;  // an operand is: D will be poison
   // Of operands, until the addresses have been noted: what meets a race, and the first of them.
   std::vector<uint32_t> raced_;

@@ -4,6 +4,7 @@
 #include "emu/isa/tensor_parts.h"
 #include "emu/isa/tensor_lanes.h"
 #include "emu/isa/tensor_simd.h"
+#include "emu/isa/tensor_turn.h"
 #include "emu/isa/warpgroup_load.h"
 #include "emu/isa/warpgroup_simd.h"
 // clang-format on

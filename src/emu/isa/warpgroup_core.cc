@@ -2,18 +2,40 @@
 // The plain form of a warpgroup's product.
 #include "emu/isa/warpgroup_core.h"
 
+#include <cstring>
+
 #include "emu/isa/fragments.h"
 
 namespace fa4::emu::isa {
 namespace {
 
-// Element k of a row, whose word m is at words[m][at].
-template <class Words>
-uint16_t warpgroup_element(TensorElement element, const Words& words, size_t at, size_t k) {
+uint16_t warpgroup_element(TensorElement element, uint32_t word, uint32_t k) {
   if (element == TensorElement::F16 || element == TensorElement::BF16) {
-    return static_cast<uint16_t>(words[k / 2][at] >> (16 * (k % 2)));
+    return static_cast<uint16_t>(word >> (16 * (k % 2)));
   }
-  return words[k / 4][at] >> (8 * (k % 4)) & 0xff;
+  return word >> (8 * (k % 4)) & 0xff;
+}
+
+uint16_t warpgroup_element_of_a(const WarpgroupProduct& product, uint32_t warp, uint32_t row,
+                                uint32_t k) {
+  const uint32_t m = product.kind.narrow() ? k / 4 : k / 2;
+  const auto& words = product.a->word[warp];
+  return warpgroup_element(product.kind.a,
+                           words[WarpgroupA::reg_of(row, m)][WarpgroupA::lane_of(row, m)], k);
+}
+
+uint16_t warpgroup_element_of_b(const WarpgroupProduct& product, uint32_t column, uint32_t k) {
+  const std::byte* const bytes = product.b->bytes.data();
+  if (product.b->mn_major) {
+    uint16_t number;
+    std::memcpy(&number, bytes + (size_t{k} * product.n + column) * sizeof number, sizeof number);
+    return number;
+  }
+  uint32_t word;
+  const uint32_t m = product.kind.narrow() ? k / 4 : k / 2;
+  std::memcpy(&word, bytes + size_t{column} * kWarpgroupKBytes + size_t{m} * sizeof word,
+              sizeof word);
+  return warpgroup_element(product.kind.b, word, k);
 }
 
 }  // namespace
@@ -33,19 +55,18 @@ void warpgroup_tile_plain(const WarpgroupProduct& product, uint32_t warp, uint32
   const auto sign = static_cast<uint16_t>(product.negate ? (kind.narrow() ? 0x80 : 0x8000) : 0);
   Row* const* d = product.d[warp] + kind.num_d() * eight;
   std::array<uint16_t, kTensorMostTerms> a{}, b{};
-  const auto terms = static_cast<size_t>(kind.k());
-  for (int row = 0; row < 16; ++row) {
-    for (size_t k = 0; k < terms; ++k) {
-      const auto& words = product.a->word[warp];
-      a[k] = sign ^ warpgroup_element(kind.a, words, static_cast<size_t>(row), k);
+  const auto terms = static_cast<uint32_t>(kind.k());
+  for (uint32_t row = 0; row < 16; ++row) {
+    for (uint32_t k = 0; k < terms; ++k) {
+      a[k] = sign ^ warpgroup_element_of_a(product, warp, row, k);
     }
-    for (int column = 0; column < 8; ++column) {
-      const size_t at = warpgroup_column(static_cast<uint32_t>(column));
-      for (size_t k = 0; k < terms; ++k) {
-        b[k] = warpgroup_element(kind.b, product.b->word[eight], at, k);
+    for (uint32_t column = 0; column < 8; ++column) {
+      for (uint32_t k = 0; k < terms; ++k) {
+        b[k] = warpgroup_element_of_b(product, 8 * eight + column, k);
       }
+      const int at = static_cast<int>(row), of = static_cast<int>(column);
       const FragmentPlace place =
-          kind.half_accumulator ? fragment_of_c16(row, column) : fragment_of_c32(row, column);
+          kind.half_accumulator ? fragment_of_c16(at, of) : fragment_of_c32(at, of);
       uint32_t& word = d[place.reg]->lane[place.lane];
       const uint32_t mask = kind.half_accumulator ? 0xffffu << (16 * place.half) : 0xffffffffu;
       const uint32_t c = product.accumulate ? (word & mask) >> (16 * place.half) : 0;

@@ -28,13 +28,18 @@ struct WarpgroupKind {
   constexpr uint32_t num_d() const { return half_accumulator ? 2 : 4; }
 };
 
-// Operands as words of 32 bits: word m of a row holds the elements from k = m * 4 / element bytes on.
+// Operands as words of 32 bits: word m of a row holds the elements from k = m * 4 / element bytes on. A lies as the registers
+// of its warps hold it (fragments.h).
 struct WarpgroupA {
-  std::array<std::array<std::array<uint32_t, 16>, 8>, 4> word;  // warp, word, row
+  static constexpr uint32_t reg_of(uint32_t row, uint32_t m) { return row / 8 + 2 * (m / 4); }
+  static constexpr uint32_t lane_of(uint32_t row, uint32_t m) { return row % 8 * 4 + m % 4; }
+  alignas(64) std::array<std::array<std::array<uint32_t, kLanes>, 4>, 4> word;  // warp, register
 };
+// B as it is taken from shared memory: the eight words of a column, column after column, or MN-major the numbers, of 16
+// bits, of a k, k after k.
 struct WarpgroupB {
-  std::array<std::array<std::array<uint32_t, 8>, 8>, 32>
-      word;  // eight columns, word, warpgroup_column
+  bool mn_major = false;
+  alignas(64) std::array<std::byte, size_t{kWarpgroupMostColumns} * kWarpgroupKBytes> bytes;
 };
 // Where a column lies among its eight: 0 2 4 6 1 3 5 7.
 constexpr uint32_t warpgroup_column(uint32_t column) { return column / 2 + 4 * (column % 2); }

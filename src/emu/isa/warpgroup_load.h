@@ -71,21 +71,32 @@ FA4_EMU_INLINE void warpgroup_load(const Int8& words, Float8& floats, Int8& expo
   }
 }
 
+// Word kM of two rows: each number four times.
+template <int kM, int kK, class Eight, class Numbers>
+FA4_EMU_INLINE void warpgroup_spread(const Eight& numbers, size_t k, size_t row, Numbers& to) {
+  const Eight spread =
+      FA4_EMU_MIX(numbers, numbers, kM, kM, kM, kM, 4 + kM, 4 + kM, 4 + kM, 4 + kM);
+  std::memcpy(to[k + kM * (kK / 8)][row], &spread, sizeof spread);
+}
+
+// Elements kPart of eight lanes of a register: of two rows four words, which begin with the k of `first`.
 template <TensorElement kElement, int kPart, bool kExponents, int kK>
-FA4_EMU_INLINE void warpgroup_spread_a(const Int8& words, const Int8& sign, size_t m, size_t row,
-                                       WarpgroupNumbers<kK>& numbers, Int8& most) {
+FA4_EMU_INLINE void warpgroup_store_a(const Int8& words, const Int8& sign, size_t first, size_t row,
+                                      WarpgroupNumbers<kK>& numbers, Int8& most) {
   Float8 floats;
   Int8 exponents;
   warpgroup_load<kElement, kPart, kExponents>(words, floats, exponents, most);
   floats = reinterpret_cast<Float8>(reinterpret_cast<Int8>(floats) ^ sign);
-  const size_t k = kK / 8 * m + kPart;
-  for (size_t i = 0; i < 8; ++i) {
-    const Float4 four = Float4{} + floats[i];
-    std::memcpy(numbers.a[k][row + i], &four, sizeof four);
-    if constexpr (kExponents) {
-      const Int4 same = Int4{} + exponents[i];
-      std::memcpy(numbers.a_exponent[k][row + i], &same, sizeof same);
-    }
+  const size_t k = first + kPart;
+  warpgroup_spread<0, kK>(floats, k, row, numbers.a);
+  warpgroup_spread<1, kK>(floats, k, row, numbers.a);
+  warpgroup_spread<2, kK>(floats, k, row, numbers.a);
+  warpgroup_spread<3, kK>(floats, k, row, numbers.a);
+  if constexpr (kExponents) {
+    warpgroup_spread<0, kK>(exponents, k, row, numbers.a_exponent);
+    warpgroup_spread<1, kK>(exponents, k, row, numbers.a_exponent);
+    warpgroup_spread<2, kK>(exponents, k, row, numbers.a_exponent);
+    warpgroup_spread<3, kK>(exponents, k, row, numbers.a_exponent);
   }
 }
 
@@ -94,17 +105,45 @@ FA4_EMU_INLINE void warpgroup_load_a(const WarpgroupProduct& product, size_t war
                                      WarpgroupNumbers<kK>& numbers, Int8& most) {
   const Int8 sign = Int8{} + static_cast<int32_t>(product.negate ? 0x80000000 : 0);
   most = Int8{};
-  for (size_t m = 0; m < 8; ++m) {
-    for (size_t row = 0; row < 16; row += 8) {
+  for (size_t reg = 0; reg < 4; ++reg) {
+    const size_t first = reg / 2 * (kK / 2);
+    for (size_t lane = 0; lane < kLanes; lane += 8) {
+      const size_t row = reg % 2 * 8 + lane / 4;
       Int8 words;
-      std::memcpy(&words, &product.a->word[warp][m][row], sizeof words);
-      warpgroup_spread_a<kElement, 0, kExponents>(words, sign, m, row, numbers, most);
-      warpgroup_spread_a<kElement, 1, kExponents>(words, sign, m, row, numbers, most);
+      std::memcpy(&words, &product.a->word[warp][reg][lane], sizeof words);
+      warpgroup_store_a<kElement, 0, kExponents>(words, sign, first, row, numbers, most);
+      warpgroup_store_a<kElement, 1, kExponents>(words, sign, first, row, numbers, most);
       if constexpr (warpgroup_narrow(kElement)) {
-        warpgroup_spread_a<kElement, 2, kExponents>(words, sign, m, row, numbers, most);
-        warpgroup_spread_a<kElement, 3, kExponents>(words, sign, m, row, numbers, most);
+        warpgroup_store_a<kElement, 2, kExponents>(words, sign, first, row, numbers, most);
+        warpgroup_store_a<kElement, 3, kExponents>(words, sign, first, row, numbers, most);
       }
     }
+  }
+}
+
+// The words of eight columns, in the order of warpgroup_column.
+FA4_EMU_INLINE void warpgroup_words_of_b(const WarpgroupProduct& product, size_t eight,
+                                         Int8 (&words)[8]) {
+  const std::byte* const bytes = product.b->bytes.data();
+  if (!product.b->mn_major) {
+    const std::byte* const columns = bytes + 8 * eight * kWarpgroupKBytes;
+#pragma GCC unroll 8
+    for (uint32_t column = 0; column < 8; ++column) {
+      std::memcpy(&words[warpgroup_column(column)], columns + size_t{column} * kWarpgroupKBytes,
+                  sizeof words[0]);
+    }
+    return tensor_transpose(words);
+  }
+  using Halves [[gnu::vector_size(16)]] = uint16_t;
+  const size_t line = product.n * sizeof(uint16_t);
+#pragma GCC unroll 8
+  for (size_t m = 0; m < 8; ++m) {
+    Halves low, high;
+    std::memcpy(&low, bytes + 2 * m * line + eight * sizeof low, sizeof low);
+    std::memcpy(&high, bytes + (2 * m + 1) * line + eight * sizeof high, sizeof high);
+    const Int8 both = __builtin_convertvector(low, Int8) | __builtin_convertvector(high, Int8)
+                                                               << 16;
+    words[m] = FA4_EMU_MIX(both, both, 0, 2, 4, 6, 1, 3, 5, 7);
   }
 }
 
@@ -124,14 +163,15 @@ FA4_EMU_INLINE void warpgroup_load_b(const WarpgroupProduct& product, WarpgroupN
                                      WarpgroupRange& range) {
   for (size_t eight = 0; eight < product.n / 8; ++eight) {
     Int8 most = {};
+    Int8 words[8];
+    warpgroup_words_of_b(product, eight, words);
+#pragma GCC unroll 8
     for (size_t m = 0; m < 8; ++m) {
-      Int8 words;
-      std::memcpy(&words, &product.b->word[eight][m], sizeof words);
-      warpgroup_store_b<kElement, 0, kExponents>(words, eight, m, numbers, most);
-      warpgroup_store_b<kElement, 1, kExponents>(words, eight, m, numbers, most);
+      warpgroup_store_b<kElement, 0, kExponents>(words[m], eight, m, numbers, most);
+      warpgroup_store_b<kElement, 1, kExponents>(words[m], eight, m, numbers, most);
       if constexpr (warpgroup_narrow(kElement)) {
-        warpgroup_store_b<kElement, 2, kExponents>(words, eight, m, numbers, most);
-        warpgroup_store_b<kElement, 3, kExponents>(words, eight, m, numbers, most);
+        warpgroup_store_b<kElement, 2, kExponents>(words[m], eight, m, numbers, most);
+        warpgroup_store_b<kElement, 3, kExponents>(words[m], eight, m, numbers, most);
       }
     }
     range.b[eight] = most;

@@ -18,10 +18,25 @@ FA4_EMU_INLINE void warpgroup_twice(const int32_t* four, Int8& both) {
   both = FA4_EMU_JOIN(half, half);
 }
 
+// One k. `a`: the numbers of four vectors; `b`: of the even and the odd columns.
+FA4_EMU_INLINE void warpgroup_add(const float* a, const float* b, Wide (&even)[4], Wide (&odd)[4]) {
+  Wide b_even, b_odd, numbers[4];
+  tensor_repeat(b, b_even);
+  tensor_repeat(b + 4, b_odd);
+#pragma GCC unroll 4
+  for (size_t j = 0; j < 4; ++j) std::memcpy(&numbers[j], a + j * kWide, sizeof numbers[j]);
+#pragma GCC unroll 4
+  for (size_t j = 0; j < 4; ++j) {
+    even[j] = FA4_EMU_FMA(numbers[j], b_even, even[j]);
+    odd[j] = FA4_EMU_FMA(numbers[j], b_odd, odd[j]);
+  }
+}
+
 // In f32, k after k: sixteen rows of eight columns, four vectors of even and of odd columns at a time.
 template <bool kHalf, int kK>
 FA4_EMU_INLINE void warpgroup_tile_fast(const WarpgroupNumbers<kK>& numbers, size_t eight,
                                         Row* const* d, bool accumulate) {
+#pragma GCC unroll 2
   for (size_t first = 0; first < 2 * kLanes; first += 4 * kWide) {
     const auto rows8_of = [&](size_t j) { return (first + j * kWide) / kLanes; };
     const auto lane_of = [&](size_t j) { return (first + j * kWide) % kLanes; };
@@ -31,17 +46,11 @@ FA4_EMU_INLINE void warpgroup_tile_fast(const WarpgroupNumbers<kK>& numbers, siz
       even[j] = odd[j] = Wide{};
       if (accumulate) tensor_load_wide<kHalf>(d, rows8_of(j), lane_of(j), even[j], odd[j]);
     }
-    for (size_t k = 0; k < kK; ++k) {
-      Wide b_even, b_odd;
-      tensor_repeat(numbers.b[eight][k], b_even);
-      tensor_repeat(numbers.b[eight][k] + 4, b_odd);
-#pragma GCC unroll 4
-      for (size_t j = 0; j < 4; ++j) {
-        Wide a;
-        std::memcpy(&a, &numbers.a[k][0][0] + first + j * kWide, sizeof a);
-        even[j] = FA4_EMU_FMA(a, b_even, even[j]);
-        odd[j] = FA4_EMU_FMA(a, b_odd, odd[j]);
-      }
+    const float* a = &numbers.a[0][0][0] + first;
+    const float* b = numbers.b[eight][0];
+    for (size_t k = 0; k < kK; k += 8, a += size_t{8} * 2 * kLanes, b += 8 * 8) {
+#pragma GCC unroll 8
+      for (size_t i = 0; i < 8; ++i) warpgroup_add(a + i * 2 * kLanes, b + i * 8, even, odd);
     }
 #pragma GCC unroll 4
     for (size_t j = 0; j < 4; ++j) {

@@ -17,6 +17,12 @@ namespace {
 // A value that must be the same in all lanes.
 uint64_t wgmma_uniform(Warp& warp, uint16_t row, const char* which) {
   const auto value = load64<uint64_t>(warp, row, 0);
+  uint32_t differs = 0;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    differs |= warp.rows[row].lane[lane] ^ warp.rows[row].lane[0];
+    differs |= warp.rows[row + 1].lane[lane] ^ warp.rows[row + 1].lane[0];
+  }
+  if (differs == 0) return value;
   for (int lane = 1; lane < kLanes; ++lane) {
     const auto other = load64<uint64_t>(warp, row, lane);
     if (other == value) continue;

@@ -18,33 +18,34 @@ uint64_t wgmma_address(const Warp& warp, uint32_t offset) {
   return uint64_t{warp.cta->rank} << kRankShift | offset;
 }
 
-constexpr uint32_t kUnitBytes = MatrixLayout::kUnitBytes;
-
 // Units of an operand: K-major rows of two; of sixteen k those of `rows` numbers of 16 bits.
-MatrixUnits wgmma_units(const MatrixLayout& layout, uint32_t rows) {
-  return layout.mn_major ? MatrixUnits{16, rows / 8} : MatrixUnits{rows, 2};
+MatrixUnits wgmma_units(bool mn_major, uint32_t rows) {
+  return mn_major ? MatrixUnits{16, rows / 8} : MatrixUnits{rows, 2};
 }
 
-// Calls to(row, m, word) for each word of an operand; rows in no order.
-template <class To>
-void wgmma_take(const MatrixLayout& layout, uint32_t rows, const std::byte* shared, To to) {
-  std::array<std::byte, kWarpgroupMostColumns * kWarpgroupKBytes> taken;
-  gather_units(layout, wgmma_units(layout, rows), shared, taken.data());
-  if (!layout.mn_major) {
-    for (uint32_t row = 0; row < rows; ++row) {
-      std::array<uint32_t, 8> words;
-      std::memcpy(words.data(), taken.data() + row * kWarpgroupKBytes, sizeof words);
-      for (uint32_t i = 0; i < 8; ++i) to(row, i, words[i]);
-    }
-    return;
-  }
-  for (uint32_t m = 0; m < 8; ++m) {  // k is 2 m and the next
-    const std::byte* const line = taken.data() + size_t{2} * m * rows * sizeof(uint16_t);
-    for (uint32_t row = 0; row < rows; ++row) {
-      uint16_t low, high;
-      std::memcpy(&low, line + row * sizeof low, sizeof low);
-      std::memcpy(&high, line + (rows + row) * sizeof high, sizeof high);
-      to(row, m, low | uint32_t{high} << 16);
+// Words m of a row of A, from lines of 64 numbers, one for each k.
+void wgmma_turn_a(const std::byte* lines, uint32_t row, uint32_t m, WarpgroupA* a) {
+  uint16_t low, high;
+  const std::byte* const at = lines + (size_t{2} * m * kWarpgroupRows + row) * sizeof low;
+  std::memcpy(&low, at, sizeof low);
+  std::memcpy(&high, at + kWarpgroupRows * sizeof high, sizeof high);
+  a->word[row / 16][WarpgroupA::reg_of(row % 16, m)][WarpgroupA::lane_of(row, m)] =
+      low | uint32_t{high} << 16;
+}
+
+void wgmma_take_a(const MatrixAtoms& atoms, const std::byte* shared, WarpgroupA* a) {
+  std::array<std::byte, kWarpgroupRows * kWarpgroupKBytes> taken;
+  gather_units(atoms, shared, taken.data());
+  const std::byte* unit = taken.data();
+  for (uint32_t row = 0; row < kWarpgroupRows; ++row) {
+    for (uint32_t m = 0; m < 8; m += atoms.layout().mn_major ? 1 : 4) {
+      if (atoms.layout().mn_major) {
+        wgmma_turn_a(taken.data(), row, m, a);
+        continue;
+      }
+      auto& words = a->word[row / 16][WarpgroupA::reg_of(row % 16, m)];
+      std::memcpy(&words[WarpgroupA::lane_of(row, m)], unit, MatrixLayout::kUnitBytes);
+      unit += MatrixLayout::kUnitBytes;
     }
   }
 }
@@ -84,61 +85,57 @@ WgmmaOp::WgmmaOp(Warp& issuer, const WgmmaForm& form, const WgmmaValues& values)
       values_(values),
       queue_(issuer.cta->wgmma[issuer.index / kWarpsOfGroup]) {
   if (!form.has(WgmmaForm::kRegisters)) {
-    describe(values.a, "A", form.has(WgmmaForm::kTransposedA), kWarpgroupRows, &layout_a_);
+    describe(values.a, "A", form.has(WgmmaForm::kTransposedA), kWarpgroupRows, &atoms_a_);
   }
-  describe(values.b, "B", form.has(WgmmaForm::kTransposedB), form.n, &layout_b_);
+  describe(values.b, "B", form.has(WgmmaForm::kTransposedB), form.n, &atoms_b_);
   if (bad_) return;
-  const auto note = [&](const MatrixLayout& layout, uint32_t rows) {
-    note_operand(*this, *issuer.cta, layout, wgmma_units(layout, rows), false,
-                 [&](uint32_t begin, uint32_t end) {
-                   const uint64_t rank = uint64_t{issuer.cta->rank} << kRankShift;
-                   note_source(*this, rank | begin, 0, end - begin, MatrixLayout::kUnitBytes,
-                               false);
-                 });
+  // They are made in order, and a warp that waits for the group of one waits for those before it.
+  const uint32_t first_warp = issuer.agent - issuer.index % kWarpsOfGroup;
+  issuer.cta->cluster->shadow.enter_queue(id, first_warp + 1);
+  const auto note = [&](const MatrixAtoms& atoms) {
+    note_operand(*this, *issuer.cta, atoms, false, [&](uint32_t begin, uint32_t end) {
+      note_source(*this, wgmma_address(issuer, begin), 0, end - begin, MatrixLayout::kUnitBytes,
+                  false);
+    });
   };
-  if (!form.has(WgmmaForm::kRegisters)) note(layout_a_, kWarpgroupRows);
-  note(layout_b_, form.n);
+  if (!form.has(WgmmaForm::kRegisters)) note(atoms_a_);
+  note(atoms_b_);
 }
 
 void WgmmaOp::describe(uint64_t descriptor, const char* which, bool transposed, uint32_t rows,
-                       MatrixLayout* layout) {
-  layout->mn_major = transposed;
-  if (const DescriptorFault fault = decode_wgmma_descriptor(descriptor, layout)) {
+                       MatrixAtoms* atoms) {
+  MatrixLayout layout;
+  layout.mn_major = transposed;
+  if (const DescriptorFault fault = decode_wgmma_descriptor(descriptor, &layout)) {
     report(*warp, Level::Error, fault.code, "bad descriptor of " + (which + (": " + fault.text)));
     bad_ = true;
   }
-  if (is_within(*layout, rows)) return;
+  *atoms = MatrixAtoms(layout, wgmma_units(transposed, rows));
+  if (atoms->is_within(kReservedShared, warp->cta->shared.size())) return;
   bad_ = true;
   report(*warp, Level::Error, "desc.bounds",
          fmt::format("out of bounds: {}, of {} {} by the descriptor {:#018x} (start {:#x}, leading "
                      "{}, stride {} bytes, {}), lies outside [{:#x}, {:#x}) of shared memory",
-                     which, rows, *which == 'A' ? "rows" : "columns", descriptor, layout->start,
-                     layout->leading, layout->stride,
-                     layout->span == 16 ? std::string("no swizzle")
-                                        : fmt::format("swizzle of {} bytes", layout->span),
+                     which, rows, *which == 'A' ? "rows" : "columns", descriptor, layout.start,
+                     layout.leading, layout.stride,
+                     layout.span == 16 ? std::string("no swizzle")
+                                       : fmt::format("swizzle of {} bytes", layout.span),
                      kReservedShared, warp->cta->shared.size()));
 }
 
-bool WgmmaOp::is_within(const MatrixLayout& layout, uint32_t rows) const {
-  const uint64_t end = warp->cta->shared.size();
-  const MatrixUnits units = wgmma_units(layout, rows);
-  for (uint32_t i = 0; i < units.outer; ++i) {
-    for (uint32_t j = 0; j < units.inner; ++j) {
-      const uint32_t at = layout.unit_at(i, j);
-      if (at < kReservedShared || at + kUnitBytes > end) return false;
-    }
-  }
-  return true;
-}
-
 // A warp that comes later must know of the operands, too: of its rows of A, and of a quarter of B.
-void WgmmaOp::check_operand(Warp& of, const MatrixLayout& layout, uint32_t first,
+void WgmmaOp::check_operand(Warp& of, const MatrixAtoms& atoms, uint32_t first,
                             uint32_t count) const {
-  const MatrixUnits units = wgmma_units(layout, first + count);
+  const MatrixLayout& layout = atoms.layout();
+  const MatrixUnits units = wgmma_units(layout.mn_major, first + count);
+  const Shadow& shadow = of.cta->cluster->shadow;
+  const uint32_t base = of.cta->shadow_offset(of.cta->shared.data());
+  uint64_t clean = ~uint64_t{0};  // no cell holds this
   for (uint32_t i = layout.mn_major ? 0 : first; i < units.outer; ++i) {
     for (uint32_t j = layout.mn_major ? first / 8 : 0; j < units.inner; ++j) {
-      resolve(of, Space::Shared, wgmma_address(of, layout.unit_at(i, j)), 0, kUnitBytes,
-              Access::Look);
+      const uint32_t at = layout.unit_at(i, j);
+      if (shadow.is_known(of.agent, base + at, &clean)) continue;
+      resolve(of, Space::Shared, wgmma_address(of, at), 0, MatrixLayout::kUnitBytes, Access::Look);
     }
   }
 }
@@ -163,10 +160,10 @@ void WgmmaOp::come(Warp& of, const WgmmaValues& values) {
   }
   if (&of != warp && !bad_ && of.cta->cluster->shadow.enabled()) {
     if (!form_.has(WgmmaForm::kRegisters)) {
-      check_operand(of, layout_a_, 16 * static_cast<uint32_t>(at), 16);
+      check_operand(of, atoms_a_, 16 * static_cast<uint32_t>(at), 16);
     }
     const uint32_t part = form_.n / 8 * static_cast<uint32_t>(at) / kWarpsOfGroup * 8;
-    check_operand(of, layout_b_, part, 8);
+    check_operand(of, atoms_b_, part, 8);
   }
   if (values_.accumulate) return;
   for (const uint32_t row : form_.rows.d) {
@@ -213,24 +210,17 @@ void WgmmaOp::take_a() {
   if (form_.has(WgmmaForm::kRegisters)) {
     for (size_t at = 0; at < kWarpsOfGroup; ++at) {
       for (uint32_t reg = 0; reg < 4; ++reg) {
-        const Row& row = warps_[at]->rows[form_.rows.a[reg]];
-        for (uint32_t lane = 0; lane < kLanes; ++lane) {
-          a_.word[at][lane % 4 + 4 * (reg / 2)][lane / 4 + 8 * (reg % 2)] = row.lane[lane];
-        }
+        std::ranges::copy(warps_[at]->rows[form_.rows.a[reg]].lane, a_.word[at][reg].begin());
       }
     }
   } else if (!bad_) {
-    wgmma_take(
-        layout_a_, kWarpgroupRows, warp->cta->shared.data(),
-        [this](uint32_t row, uint32_t m, uint32_t word) { a_.word[row / 16][m][row % 16] = word; });
+    wgmma_take_a(atoms_a_, warp->cta->shared.data(), &a_);
   }
 }
 
 void WgmmaOp::take_b() {
-  wgmma_take(layout_b_, form_.n, warp->cta->shared.data(),
-             [this](uint32_t row, uint32_t m, uint32_t word) {
-               b_.word[row / 8][m][warpgroup_column(row % 8)] = word;
-             });
+  b_.mn_major = atoms_b_.layout().mn_major;
+  gather_units(atoms_b_, warp->cta->shared.data(), b_.bytes.data());
 }
 
 void WgmmaOp::multiply() {

@@ -10,7 +10,7 @@
 
 #include "emu/isa/warpgroup_core.h"
 #include "emu/machine/async.h"
-#include "emu/machine/matrix_descriptor.h"
+#include "emu/machine/matrix_units.h"
 #include "emu/machine/wgmma_state.h"
 
 namespace fa4::emu::isa {
@@ -67,9 +67,8 @@ class WgmmaOp final : public AsyncOp {
 
  private:
   void describe(uint64_t descriptor, const char* which, bool transposed, uint32_t rows,
-                MatrixLayout* layout);
-  bool is_within(const MatrixLayout& layout, uint32_t rows) const;
-  void check_operand(Warp& warp, const MatrixLayout& layout, uint32_t first, uint32_t count) const;
+                MatrixAtoms* atoms);
+  void check_operand(Warp& warp, const MatrixAtoms& atoms, uint32_t first, uint32_t count) const;
   void take_a();
   void take_b();
   void multiply();
@@ -77,7 +76,7 @@ class WgmmaOp final : public AsyncOp {
   WgmmaForm form_;
   WgmmaValues values_;
   WgmmaQueue& queue_;
-  MatrixLayout layout_a_, layout_b_;
+  MatrixAtoms atoms_a_, atoms_b_;
   bool bad_ = false;  // a descriptor is: D will be poison
   std::array<bool, kWarpsOfGroup> come_{};
   std::array<uint32_t, kWarpsOfGroup> groups_{};

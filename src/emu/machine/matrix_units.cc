@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <bitset>
 #include <cstring>
-#include <vector>
 
 #include "emu/machine/cluster.h"
 
@@ -14,36 +14,12 @@ namespace {
 constexpr uint32_t kUnitBytes = MatrixLayout::kUnitBytes;
 constexpr uint32_t kAtomRows = 8;
 
-struct UnitRange {
-  uint32_t begin, end;
-};
-
-// The bytes of the first atom, neighbouring units together.
-std::vector<UnitRange> unit_ranges(const MatrixAtoms& atoms) {
-  std::array<uint32_t, 64> places;
-  uint32_t count = 0;
-  for (uint32_t row = 0; row < kAtomRows; ++row) {
-    for (uint32_t unit = 0; unit < atoms.width(); ++unit) places[count++] = atoms.at(row, unit);
-  }
-  std::sort(places.begin(), places.begin() + count);
-  std::vector<UnitRange> ranges;
-  for (uint32_t i = 0; i < count; ++i) {
-    if (!ranges.empty() && ranges.back().end == places[i]) {
-      ranges.back().end += kUnitBytes;
-    } else {
-      ranges.push_back({places[i], places[i] + kUnitBytes});
-    }
-  }
-  return ranges;
-}
-
-bool try_operand(Shadow& shadow, Shadow::Reads& reads, uint32_t base, const MatrixAtoms& atoms,
-                 MatrixUnits units) {
-  const std::vector<UnitRange> ranges = unit_ranges(atoms);
+bool try_operand(Shadow& shadow, Shadow::Reads& reads, uint32_t base, const MatrixAtoms& atoms) {
+  const MatrixUnits units = atoms.units();
   for (uint32_t outer = 0; outer < units.outer / kAtomRows; ++outer) {
     for (uint32_t inner = 0; inner < units.inner / atoms.width(); ++inner) {
       const uint32_t step = base + atoms.step(outer, inner);
-      for (const UnitRange& range : ranges) {
+      for (const MatrixAtoms::Range& range : atoms.ranges()) {
         if (!shadow.try_reads(reads, step + range.begin, range.end - range.begin)) return false;
       }
     }
@@ -53,7 +29,8 @@ bool try_operand(Shadow& shadow, Shadow::Reads& reads, uint32_t base, const Matr
 
 }  // namespace
 
-MatrixAtoms::MatrixAtoms(const MatrixLayout& layout, MatrixUnits units) {
+MatrixAtoms::MatrixAtoms(const MatrixLayout& layout, MatrixUnits units)
+    : layout_(layout), units_(units) {
   const uint32_t in_span = layout.span / kUnitBytes;
   if (in_span == 1) {
     outer_step_ = layout.mn_major ? layout.leading : layout.stride;
@@ -76,39 +53,84 @@ MatrixAtoms::MatrixAtoms(const MatrixLayout& layout, MatrixUnits units) {
       places_[row * width_ + unit] = layout.unit_at(row, unit);
     }
   }
+  note_ranges();
 }
 
-void gather_units(const MatrixLayout& layout, MatrixUnits units, const std::byte* shared,
-                  std::byte* to) {
-  const MatrixAtoms atoms(layout, units);
+// An atom lies in the lines of 128 bytes from that of its first row on: nine of them, of eight units each.
+void MatrixAtoms::note_ranges() {
+  constexpr uint32_t kLineBytes = 128, kMostUnits = 128;
+  const uint32_t first = layout_.start / kLineBytes * kLineBytes;
+  std::bitset<kMostUnits + 1> taken;
+  uint32_t units = 0;
+  for (uint32_t i = 0; i < kAtomRows * width_; ++i) {
+    const uint32_t unit = (places_[i] - first) / kUnitBytes;
+    taken.set(unit);
+    units = std::max(units, unit + 1);
+  }
+  num_ranges_ = 0;
+  for (uint32_t unit = 0; unit < units; ++unit) {
+    if (!taken[unit]) continue;
+    const uint32_t begin = unit;
+    while (taken[unit]) ++unit;
+    ranges_[num_ranges_++] = {first + begin * kUnitBytes, first + unit * kUnitBytes};
+  }
+}
+
+bool MatrixAtoms::is_within(uint32_t begin, uint64_t end) const {
+  if (repeat_) {
+    const uint64_t further = step(units_.outer / kAtomRows - 1, units_.inner / width_ - 1);
+    return ranges_[0].begin >= begin && ranges_[num_ranges_ - 1].end + further <= end;
+  }
+  for (uint32_t i = 0; i < units_.outer; ++i) {
+    for (uint32_t j = 0; j < units_.inner; ++j) {
+      const uint32_t at = layout_.unit_at(i, j);
+      if (at < begin || at + kUnitBytes > end) return false;
+    }
+  }
+  return true;
+}
+
+void gather_units(const MatrixAtoms& atoms, const std::byte* shared, std::byte* to) {
+  const MatrixUnits units = atoms.units();
   if (!atoms.repeat()) {
     for (uint32_t i = 0; i < units.outer; ++i) {
       for (uint32_t j = 0; j < units.inner; ++j, to += kUnitBytes) {
-        std::memcpy(to, shared + layout.unit_at(i, j), kUnitBytes);
+        std::memcpy(to, shared + atoms.layout().unit_at(i, j), kUnitBytes);
       }
     }
     return;
   }
-  for (uint32_t i = 0; i < units.outer; ++i) {
-    for (uint32_t j = 0; j < units.inner; j += atoms.width()) {
-      const std::byte* const from = shared + atoms.step(i / kAtomRows, j / atoms.width());
-      for (uint32_t unit = 0; unit < atoms.width(); ++unit, to += kUnitBytes) {
-        std::memcpy(to, from + atoms.at(i % kAtomRows, unit), kUnitBytes);
+  // Of an atom, the units' places here and there.
+  std::array<uint32_t, 64> from, where;
+  const uint32_t width = atoms.width(), count = kAtomRows * width;
+  for (uint32_t i = 0; i < count; ++i) {
+    from[i] = atoms.at(i / width, i % width);
+    where[i] = (i / width * units.inner + i % width) * kUnitBytes;
+  }
+  for (uint32_t outer = 0; outer < units.outer / kAtomRows; ++outer) {
+    for (uint32_t inner = 0; inner < units.inner / width; ++inner) {
+      const std::byte* const here = shared + atoms.step(outer, inner);
+      std::byte* const there =
+          to + size_t{outer * kAtomRows * units.inner + inner * width} * kUnitBytes;
+      for (uint32_t i = 0; i < count; i += 8) {
+#pragma GCC unroll 8
+        for (uint32_t j = i; j < i + 8; ++j) {
+          std::memcpy(there + where[j], here + from[j], kUnitBytes);
+        }
       }
     }
   }
 }
 
-void note_operand(AsyncOp& op, const Cta& cta, const MatrixLayout& layout, MatrixUnits units,
-                  bool may_be_unwritten, const std::function<void(uint32_t, uint32_t)>& ask) {
+void note_operand(AsyncOp& op, const Cta& cta, const MatrixAtoms& atoms, bool may_be_unwritten,
+                  const std::function<void(uint32_t, uint32_t)>& ask) {
   Shadow& shadow = cta.cluster->shadow;
   if (!shadow.enabled()) return;
   if (std::popcount(op.lanes) > 1) shadow.issued_by_all(op.warp->agent);
-  const MatrixAtoms atoms(layout, units);
   Shadow::Reads reads = {.copy = op.id, .site = op.site, .unwritten = may_be_unwritten};
   const uint32_t base = cta.shadow_offset(cta.shared.data());
-  if (atoms.repeat() && try_operand(shadow, reads, base, atoms, units)) return;
-  for_unit_runs(layout, units, [&](uint32_t begin, uint32_t end) {
+  if (atoms.repeat() && try_operand(shadow, reads, base, atoms)) return;
+  for_unit_runs(atoms.layout(), atoms.units(), [&](uint32_t begin, uint32_t end) {
     if (!shadow.try_reads(reads, base + begin, end - begin)) ask(begin, end);
   });
 }
