@@ -127,15 +127,30 @@ void WgmmaOp::describe(uint64_t descriptor, const char* which, bool transposed, 
 void WgmmaOp::check_operand(Warp& of, const MatrixAtoms& atoms, uint32_t first,
                             uint32_t count) const {
   const MatrixLayout& layout = atoms.layout();
-  const MatrixUnits units = wgmma_units(layout.mn_major, first + count);
   const Shadow& shadow = of.cta->cluster->shadow;
   const uint32_t base = of.cta->shadow_offset(of.cta->shared.data());
   uint64_t clean = ~uint64_t{0};  // no cell holds this
+  const auto check = [&](uint32_t at) {
+    if (shadow.is_known(of.agent, base + at, &clean)) return;
+    resolve(of, Space::Shared, wgmma_address(of, at), 0, MatrixLayout::kUnitBytes, Access::Look);
+  };
+  if (atoms.repeat() && !layout.mn_major) {
+    for (uint32_t outer = first / 8; outer < (first + count) / 8; ++outer) {
+      for (uint32_t inner = 0; inner < atoms.units().inner / atoms.width(); ++inner) {
+        const uint32_t step = atoms.step(outer, inner);
+        for (const MatrixAtoms::Range& range : atoms.ranges()) {
+          for (uint32_t at = range.begin; at < range.end; at += MatrixLayout::kUnitBytes) {
+            check(step + at);
+          }
+        }
+      }
+    }
+    return;
+  }
+  const MatrixUnits units = wgmma_units(layout.mn_major, first + count);
   for (uint32_t i = layout.mn_major ? 0 : first; i < units.outer; ++i) {
     for (uint32_t j = layout.mn_major ? first / 8 : 0; j < units.inner; ++j) {
-      const uint32_t at = layout.unit_at(i, j);
-      if (shadow.is_known(of.agent, base + at, &clean)) continue;
-      resolve(of, Space::Shared, wgmma_address(of, at), 0, MatrixLayout::kUnitBytes, Access::Look);
+      check(layout.unit_at(i, j));
     }
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shadow's part of what is asynchronous: operations, and channels, which tell of their end.
 #include <algorithm>
+#include <bit>
 
 #include "emu/machine/shadow.h"
 
@@ -71,6 +72,19 @@ bool Shadow::try_reads(Reads& reads, uint32_t offset, uint32_t bytes) {
   Sources* sources = sources_.data() + offset / 16;
   uint64_t clean = reads.clean;
   uint32_t implied = reads.implied;
+  // Mostly all have been written by one, and are read by none or by one that is forgotten.
+  const Sources first = *sources;
+  if (first.others == 0 && (first.copy == 0 || first.copy == copy || first.copy == implied)) {
+    uint64_t others = 0;
+    for (uint32_t i = 0; i < bytes / 4; ++i) others |= cells[i].bits ^ clean;
+    for (uint32_t i = 0; i < bytes / 16; ++i) {
+      others |= std::bit_cast<uint64_t>(sources[i]) ^ std::bit_cast<uint64_t>(first);
+    }
+    if (others == 0) {
+      std::fill_n(sources, bytes / 16, Sources{copy, 0});
+      return true;
+    }
+  }
   for (Sources* const end = sources + bytes / 16; sources != end; ++sources, cells += 4) {
     const uint64_t differs = (cells[0].bits ^ clean) | (cells[1].bits ^ clean) |
                              (cells[2].bits ^ clean) | (cells[3].bits ^ clean);
