@@ -173,13 +173,19 @@ void Shadow::check_source(uint32_t warp, uint32_t reader, Conflict* conflict) co
 }
 
 void Shadow::overwrite_sources(uint32_t warp, uint32_t offset, uint32_t bytes, Conflict* conflict) {
+  // Readers of which the warp knows: neighbours mostly have the same ones.
+  uint32_t last = 0, other_last = 0;
   for (uint32_t index = offset / 16; index <= (offset + bytes - 1) / 16; ++index) {
     Sources& sources = sources_[index];
     if (sources.copy == 0) continue;
     const auto check = [&](uint32_t reader) {
+      if (reader == last || reader == other_last) return;
       Conflict found;
       check_source(warp, reader, &found);
-      if (found.kind == Conflict::Kind::None) return;
+      if (found.kind == Conflict::Kind::None) {
+        other_last = std::exchange(last, reader);
+        return;
+      }
       if (copies_[reader].pipe != 0 && copies_[reader].kind == TensorKind::Mma) {
         found.kind = Conflict::Kind::MmaReading;
         late_reads_.push_back({reader, index * 16});
