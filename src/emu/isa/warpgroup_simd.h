@@ -48,6 +48,7 @@ FA4_EMU_INLINE void warpgroup_tile_fast(const WarpgroupNumbers<kK>& numbers, siz
     }
     const float* a = &numbers.a[0][0][0] + first;
     const float* b = numbers.b[eight][0];
+    asm("" : "+r"(a), "+r"(b));  // one address each, and no sums of them kept in memory
     for (size_t k = 0; k < kK; k += 8, a += size_t{8} * 2 * kLanes, b += 8 * 8) {
 #pragma GCC unroll 8
       for (size_t i = 0; i < 8; ++i) warpgroup_add(a + i * 2 * kLanes, b + i * 8, even, odd);

@@ -70,8 +70,9 @@ bool Shadow::try_reads(Reads& reads, uint32_t offset, uint32_t bytes) {
   copies_[copy].site = reads.site;
   const Cell* cells = cells_.data() + offset / 4;
   Sources* sources = sources_.data() + offset / 16;
-  uint64_t clean = reads.clean;
   uint32_t implied = reads.implied;
+  if (cells->bits != reads.clean && !is_clean(reads, cells)) return false;
+  uint64_t clean = reads.clean;
   // Mostly all have been written by one, and are read by none or by one that is forgotten.
   const Sources first = *sources;
   if (first.others == 0 && (first.copy == 0 || first.copy == copy || first.copy == implied)) {
