@@ -41,8 +41,8 @@ float half_binary(float a, float b) {
 }
 // a * b + c of f16, as narrow_fma has it in doubles: the product is exact, and of the sum all that lies below its 24 bits is
 // kept in the last one.
-template <bool kFtz, HalfEnd End>
-float half_fma(float a, float b, float c) {
+template <bool kFtz>
+float half_odd_fma(float a, float b, float c) {
   const float product = half_in<kFtz>(a) * half_in<kFtz>(b), other = half_in<kFtz>(c);
   const float sum = product + other;
   const float other_part = sum - product;
@@ -51,14 +51,35 @@ float half_fma(float a, float b, float c) {
   const bool inexact = error > 0.0f || error < 0.0f;  // not for NaN
   const bool outwards = (error > 0.0f) == (sum > 0.0f);
   const uint32_t step = inexact && (bits & 1) == 0 ? (outwards ? 1 : ~uint32_t{0}) : 0;
-  return half_out<kFtz, End>(std::bit_cast<float>(bits + step));
+  return std::bit_cast<float>(bits + step);
 }
-// Of bf16, whose product may lie beyond the range of floats.
-template <HalfEnd End>
-Brain brain_fma(Brain a, Brain b, Brain c) {
-  const Brain sum = narrow_fma(a, b, c);
-  if constexpr (End == HalfEnd::Relu) return narrow<Brain>(clamp_negative(widen(sum)));
-  return sum;
+// Of bf16, whose product may lie beyond the range of floats: rounded as it is to be.
+inline float brain_exact_fma(float a, float b, float c) {
+  const auto brain = [](float x) {
+    return Brain{static_cast<uint16_t>(std::bit_cast<uint32_t>(x) >> 16)};
+  };
+  return widen(narrow_fma(brain(a), brain(b), brain(c)));
+}
+// a * b + c rounded to 24 bits. To round it once more is right unless it lies in the middle between two numbers of E, where
+// what was lost says which is nearer. Of f16, what is below its normal numbers may lie so too.
+template <class E, bool kFtz>
+float half_sum(float a, float b, float c) {
+  if constexpr (std::is_same_v<E, Brain>) return rounded_fma<float, Rounding::NearestEven>(a, b, c);
+  return half_in<kFtz>(a) * half_in<kFtz>(b) + half_in<kFtz>(c);
+}
+template <class E>
+bool is_in_doubt(float sum) {
+  const auto bits = std::bit_cast<uint32_t>(sum);
+  if constexpr (std::is_same_v<E, Brain>) return (bits & 0xffff) == 0x8000;
+  return (bits & 0x1fff) == 0x1000 || (bits & 0x7fffffff) - 1 < 0x38800000 - 1;  // 2^-14; not 0
+}
+// Whether the 24 bits are all of it. Not said of a product that is no normal number.
+inline bool is_whole_sum(float a, float b, float c, float sum) {
+  const float product = a * b;
+  const uint32_t exponent = std::bit_cast<uint32_t>(product) >> 23 & 255;
+  const float part = sum - product;
+  const float error = (product - (sum - part)) + (c - part);
+  return exponent - 1 < 254 && error == 0.0f;
 }
 template <HalfOp O, bool kFtz>
 float half_unary(float a) {
@@ -76,47 +97,68 @@ float half_minmax(float a, float b) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(result) ^ (signs & 0x80000000));
 }
 
-// All lanes, active or not, of the low halves, and of the high ones of pairs. Inlined as a whole: f must not be called.
+// All lanes, active or not. Inlined as a whole: f must not be called.
 template <class E, bool kPair, class F>
 inline void half_lanes(Warp& warp, const Instr& i, F f) {
-  FloatLanes a, b, c, out;
-  Row result{};
-  for (int shift = 0; shift < (kPair ? 32 : 16); shift += 16) {
-    widen_lanes<E>(warp.rows[i.a], shift, &a);
-    if constexpr (std::is_invocable_v<F, float>) {
-      for (int lane = 0; lane < kLanes; ++lane) out.lane[lane] = f(a.lane[lane]);
-    } else if constexpr (std::is_invocable_v<F, float, float>) {
-      widen_lanes<E>(warp.rows[i.b], shift, &b);
-      for (int lane = 0; lane < kLanes; ++lane) out.lane[lane] = f(a.lane[lane], b.lane[lane]);
-    } else {
-      widen_lanes<E>(warp.rows[i.b], shift, &b);
-      widen_lanes<E>(warp.rows[i.c], shift, &c);
-      for (int lane = 0; lane < kLanes; ++lane) {
-        out.lane[lane] = f(a.lane[lane], b.lane[lane], c.lane[lane]);
-      }
+  HalfNumbers<kPair> a, b, c, out;
+  widen_row<E>(warp.rows[i.a], &a);
+  if constexpr (std::is_invocable_v<F, float>) {
+    for (int at = 0; at < a.kCount; ++at) out.number[at] = f(a.number[at]);
+  } else if constexpr (std::is_invocable_v<F, float, float>) {
+    widen_row<E>(warp.rows[i.b], &b);
+    for (int at = 0; at < a.kCount; ++at) out.number[at] = f(a.number[at], b.number[at]);
+  } else {
+    widen_row<E>(warp.rows[i.b], &b);
+    widen_row<E>(warp.rows[i.c], &c);
+    for (int at = 0; at < a.kCount; ++at) {
+      out.number[at] = f(a.number[at], b.number[at], c.number[at]);
     }
-    narrow_lanes<E>(out, shift, &result);
   }
-  put_active(warp, &warp.rows[i.dst], result);
+  put_active(warp, &warp.rows[i.dst], narrow_row<E>(out));
 }
 template <class E, bool kPair, auto F>
 [[gnu::flatten]] Outcome exec_half(Warp& warp, const Instr& i) {
   half_lanes<E, kPair>(warp, i, F);
   return Outcome::Next;
 }
-template <HalfEnd End>
-[[gnu::flatten]] Outcome exec_brain_fma(Warp& warp, const Instr& i) {
-  Row result{};
-  for (int shift = 0; shift < 32; shift += 16) {
-    const auto half = [&warp, shift](uint16_t row, int lane) {
-      return Brain{static_cast<uint16_t>(warp.rows[row].lane[lane] >> shift)};
-    };
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const Brain one = brain_fma<End>(half(i.a, lane), half(i.b, lane), half(i.c, lane));
-      result.lane[lane] |= static_cast<uint32_t>(one.bits) << shift;
+// Sums in doubt are made once more: of f16 all, if any is.
+template <class E, bool kFtz, bool kPair>
+inline void half_settle(const HalfNumbers<kPair>& a, const HalfNumbers<kPair>& b,
+                        const HalfNumbers<kPair>& c, HalfNumbers<kPair>* out) {
+  if constexpr (std::is_same_v<E, Half>) {
+    for (int at = 0; at < a.kCount; ++at) {
+      out->number[at] = half_odd_fma<kFtz>(a.number[at], b.number[at], c.number[at]);
     }
+    return;
   }
-  put_active(warp, &warp.rows[i.dst], result);
+  uint32_t remains[HalfNumbers<kPair>::kCount];
+  uint32_t any = 0;
+  for (int at = 0; at < a.kCount; ++at) {
+    const float sum = out->number[at];
+    const bool whole = is_whole_sum(a.number[at], b.number[at], c.number[at], sum);
+    remains[at] = is_in_doubt<E>(sum) && !whole ? 1 : 0;
+    any |= remains[at];
+  }
+  for (int at = 0; any != 0 && at < a.kCount; ++at) {
+    if (remains[at] == 0) continue;
+    out->number[at] = brain_exact_fma(a.number[at], b.number[at], c.number[at]);
+  }
+}
+template <class E, bool kPair, bool kFtz, HalfEnd End>
+[[gnu::flatten]] Outcome exec_half_fma(Warp& warp, const Instr& i) {
+  HalfNumbers<kPair> a, b, c, out;
+  widen_row<E>(warp.rows[i.a], &a);
+  widen_row<E>(warp.rows[i.b], &b);
+  widen_row<E>(warp.rows[i.c], &c);
+  uint32_t doubt = 0;
+  for (int at = 0; at < a.kCount; ++at) {
+    const float sum = half_sum<E, kFtz>(a.number[at], b.number[at], c.number[at]);
+    doubt |= is_in_doubt<E>(sum) ? 1 : 0;
+    out.number[at] = sum;
+  }
+  if (doubt != 0) half_settle<E, kFtz>(a, b, c, &out);
+  for (int at = 0; at < a.kCount; ++at) out.number[at] = half_out<kFtz, End>(out.number[at]);
+  put_active(warp, &warp.rows[i.dst], narrow_row<E>(out));
   return Outcome::Next;
 }
 
@@ -150,11 +192,10 @@ Instr decode_half_binary(Decoder& d, const Words& words, const ptx::Instruction&
 }
 template <HalfEnd End>
 ExecFn half_fma_exec(const Words& words) {
-  const Type type = words.type();
-  if (type == Type::BF16x2) return exec_brain_fma<End>;
-  if (type == Type::BF16) return exec_of<brain_fma<End>>;
-  return words.has("ftz") ? half_exec<Half, half_fma<true, End>>(type)
-                          : half_exec<Half, half_fma<false, End>>(type);
+  const bool pair = half_is_pair(words.type());
+  return half_choose(words, [pair]<class E, bool kFtz>() {
+    return pair ? exec_half_fma<E, true, kFtz, End> : exec_half_fma<E, false, kFtz, End>;
+  });
 }
 Instr decode_half_fma(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const Type type = words.type();
