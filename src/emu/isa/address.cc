@@ -66,9 +66,9 @@ std::byte* resolve_lanes(Warp& warp, const Place& place, uint32_t bytes, Access 
   uint64_t address[kLanes];
   for (int lane = 0; lane < kLanes; ++lane) address[lane] = place.of(warp, lane);
   LaneMask left = warp.active;
-  if (place.space == Space::Shared && access == Access::Read && bytes % 4 == 0 &&
-      is_scattered(address, left, bytes)) {
-    left = resolve_shared_reads(warp, left, address, bytes, at);
+  if (place.space == Space::Shared && (access == Access::Read || access == Access::Write) &&
+      bytes % 4 == 0 && is_scattered(address, left, bytes)) {
+    left = resolve_shared_lanes(warp, left, address, bytes, access, at);
   }
   while (left != 0) {
     const int first = std::countr_zero(left);

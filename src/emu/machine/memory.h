@@ -75,10 +75,11 @@ std::byte* resolve(Warp& warp, Space space, uint64_t address, int lane, uint32_t
 std::byte* resolve_range(Warp& warp, Space space, uint64_t address, uint32_t bytes, Access access,
                          uint32_t alignment);
 
-// Reads of the own CTA's shared memory by several lanes, each of so many bytes, 4 or a multiple. Returns the lanes with
-// whose read something may be wrong: for them nothing is set, and `resolve` reports it.
-LaneMask resolve_shared_reads(Warp& warp, LaneMask lanes, const uint64_t* address, uint32_t bytes,
-                              std::byte** at);
+// Reads or Writes of the own CTA's shared memory by several lanes, each of so many bytes, 4 or a multiple. Returns the lanes
+// with whose access something may be wrong, of Writes those behind the first of them too: for them nothing is set, and
+// `resolve` reports it.
+LaneMask resolve_shared_lanes(Warp& warp, LaneMask lanes, const uint64_t* address, uint32_t bytes,
+                              Access access, std::byte** at);
 
 // Shared memory without a word to the shadow. `peers`: it may be another CTA's.
 std::byte* place_in_shared(Warp& warp, uint64_t address, int lane, uint32_t bytes, Access access,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The door of several lanes at once, which lets in what is surely right and leaves the rest to `resolve`.
+#include <bit>
 #include <cstring>
 
 #include "emu/machine/cluster.h"
@@ -69,24 +70,59 @@ std::byte* resolve_range(Warp& warp, Space space, uint64_t address, uint32_t byt
   return nullptr;
 }
 
-LaneMask resolve_shared_reads(Warp& warp, LaneMask lanes, const uint64_t* address, uint32_t bytes,
-                              std::byte** at) {
+namespace {
+
+// Places of all 32 lanes, in one plain loop. False: one of them is wrong.
+bool place_all_lanes(const Cta& cta, const uint64_t* address, uint32_t bytes, uint32_t* offsets) {
+  const uint64_t rank = cta.rank, last = cta.shared.size() - bytes;
+  uint64_t wrong = 0;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const uint64_t offset = address[lane] & kOffsetMask;
+    // The sign: below the first byte, or beyond the last.
+    const uint64_t outside = (offset - kReservedShared) | (last - offset);
+    wrong |= (address[lane] >> kRankShift ^ rank) | (address[lane] & (bytes - 1)) | outside >> 63;
+    offsets[lane] = static_cast<uint32_t>(offset);
+  }
+  return wrong == 0;
+}
+
+}  // namespace
+
+LaneMask resolve_shared_lanes(Warp& warp, LaneMask lanes, const uint64_t* address, uint32_t bytes,
+                              Access access, std::byte** at) {
   Cta& cta = *warp.cta;
+  Shadow& shadow = cta.cluster->shadow;
   const uint32_t begin_of_cta = cta.rank * cta.cluster->shared_bytes;
   LaneMask wrong = 0;
   uint32_t offsets[kLanes];
-  for_each_lane(lanes, [&](int lane) {
-    const uint32_t offset = address[lane] & kOffsetMask;
-    if (address[lane] >> kRankShift != cta.rank || address[lane] % bytes != 0 ||
-        offset < kReservedShared || offset + bytes > cta.shared.size()) {
-      wrong |= LaneMask{1} << lane;
-      return;
-    }
-    offsets[lane] = begin_of_cta + offset;
-    at[lane] = cta.shared.data() + offset;
-  });
-  return wrong |
-         cta.cluster->shadow.read_lanes(warp.agent, warp.current, lanes & ~wrong, offsets, bytes);
+  if (lanes != kAllLanes || !std::has_single_bit(bytes) ||
+      !place_all_lanes(cta, address, bytes, offsets)) {
+    for_each_lane(lanes, [&](int lane) {
+      const uint32_t offset = address[lane] & kOffsetMask;
+      offsets[lane] = offset;
+      if (address[lane] >> kRankShift != cta.rank || address[lane] % bytes != 0 ||
+          offset < kReservedShared || offset + bytes > cta.shared.size()) {
+        wrong |= LaneMask{1} << lane;
+      }
+    });
+  }
+  // Writes are made in turn.
+  if (access == Access::Write && wrong != 0) wrong |= ~((wrong & (0 - wrong)) - 1);
+  const LaneMask right = lanes & ~wrong;
+  const auto place = [&](int lane) {
+    at[lane] = cta.shared.data() + offsets[lane];
+    offsets[lane] += begin_of_cta;
+  };
+  if (right == kAllLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) place(lane);
+  } else {
+    for_each_lane(right, place);
+  }
+  const LaneMask colliding =
+      access == Access::Write
+          ? shadow.try_write_lanes(warp.agent, warp.current, right, offsets, bytes)
+          : shadow.read_lanes(warp.agent, warp.current, right, offsets, bytes);
+  return lanes & (wrong | colliding);
 }
 
 }  // namespace fa4::emu

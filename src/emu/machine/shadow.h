@@ -74,6 +74,11 @@ class Shadow {
   bool try_write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes,
                  uint32_t copy = 0);
 
+  // Of several lanes in turn, as read_lanes has them. Returns the lanes from the first one on that may collide: nothing has
+  // been noted of them.
+  LaneMask try_write_lanes(uint32_t warp, const void* site, LaneMask lanes, const uint32_t* offsets,
+                           uint32_t bytes);
+
   // Atomics do not race with one another; they need a value to begin with.
   Conflict atomic(uint32_t warp, uint32_t offset, uint32_t bytes) const;
 
@@ -256,6 +261,9 @@ class Shadow {
   bool knows_done(uint32_t warp, const Copy& copy) const;
   uint32_t& clock(uint32_t warp, uint32_t of) { return clocks_[warp * stride_ + of]; }
   uint32_t clock(uint32_t warp, uint32_t of) const { return clocks_[warp * stride_ + of]; }
+  // How many of so many cells, one or more, are as the first one is, from it on; and all made like one (shadow_scan.cc).
+  static uint32_t equal_cells(const Cell* cells, uint32_t most);
+  static void fill_cells(Cell* cells, uint32_t count, Cell with);
   // Calls body(first, count, bytes) for runs of equal cells; bytes: which of each.
   template <class Body>
   void for_runs(uint32_t offset, uint32_t bytes, Body body) const;
@@ -263,12 +271,17 @@ class Shadow {
   Conflict read_cells(uint32_t warp, uint32_t offset, uint32_t bytes);
   uint32_t event_now(uint32_t warp, const void* site, uint32_t copy, bool strong);
   void forget_events();
+  template <uint32_t kCells>
+  LaneMask read_lanes_of(uint32_t warp, LaneMask lanes, const uint32_t* offsets, uint32_t bytes);
+  bool read_plainly(uint32_t warp, uint32_t event, Cell before, Cell* after) const;
   Cell after_read(uint32_t warp, uint32_t event, Cell before, uint32_t bytes, uint32_t num_cells);
   uint32_t add_readers(Readers readers);
   void leave_readers(uint32_t reader, uint32_t num_cells);
-  Conflict check_write(uint32_t warp, uint32_t offset, uint32_t bytes) const;
+  void check_cell(uint32_t warp, Cell cell, uint32_t bytes, Conflict* conflict) const;
+  // `plain`: whether all are whole cells, of which none has Readers; then to note the write is to make them equal.
+  Conflict check_write(uint32_t warp, uint32_t offset, uint32_t bytes, bool* plain = nullptr) const;
   void note_write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes, uint32_t copy,
-                  bool strong);
+                  bool strong, bool plain = false);
   Conflict write_strongly(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes,
                           uint32_t copy);
   Conflict write_range(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes,

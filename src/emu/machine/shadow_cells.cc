@@ -70,6 +70,24 @@ void Shadow::leave_readers(uint32_t reader, uint32_t num_cells) {
   memo_ = {};
 }
 
+// As after_read of whole cells, where nothing is to be said and no Readers come or go. False: it may be otherwise.
+bool Shadow::read_plainly(uint32_t warp, uint32_t event, Cell before, Cell* after) const {
+  Conflict unused;
+  if (before.written() != 0xf) return false;
+  if (before.last() != 0 && !ordered(warp, events_[before.writer()], &unused)) return false;
+  uint32_t reader = before.reader();
+  if ((reader & Cell::kMany) != 0) {
+    if (readers_[reader & ~Cell::kMany].clocks[warp] != clock(warp, warp)) return false;
+  } else {
+    const Event& other = events_[reader];
+    const bool knows = reader == 0 || other.warp == warp || clock(warp, other.warp) >= other.clock;
+    if (!knows) return false;
+    reader = event;
+  }
+  *after = Cell::of(before.writer(), reader, 0xf, before.last(), 0xf);
+  return true;
+}
+
 // Of so many equal cells that a warp has read, of each these bytes.
 Shadow::Cell Shadow::after_read(uint32_t warp, uint32_t event, Cell before, uint32_t bytes,
                                 uint32_t num_cells) {
@@ -131,6 +149,8 @@ Conflict Shadow::read_cells(uint32_t warp, uint32_t offset, uint32_t bytes) {
         readers_[after.reader() & ~Cell::kMany].num_cells += count;
         if ((before.reader() & Cell::kMany) != 0) leave_readers(before.reader(), count);
       }
+    } else if (mask == 0xf && read_plainly(warp, event, before, &after)) {
+      memo_ = {true, before, after};
     } else {
       Conflict conflict;
       if ((before.last() & mask) != 0) ordered(warp, events_[before.writer()], &conflict);
@@ -143,9 +163,7 @@ Conflict Shadow::read_cells(uint32_t warp, uint32_t offset, uint32_t bytes) {
         memo_ = {true, before, after};
       }
     }
-    if (after != before) {
-      std::fill_n(cells_.begin() + static_cast<std::ptrdiff_t>(index), count, after);
-    }
+    if (after != before) fill_cells(cells_.data() + index, count, after);
   });
   return first;
 }
@@ -156,57 +174,48 @@ Conflict Shadow::read(uint32_t warp, const void* site, uint32_t offset, uint32_t
   return read_cells(warp, offset, bytes);
 }
 
-LaneMask Shadow::read_lanes(uint32_t warp, const void* site, LaneMask lanes,
-                            const uint32_t* offsets, uint32_t bytes) {
-  if (!enabled_) return 0;
-  begin_read(warp, site);
-  const uint32_t count = bytes / 4;
-  LaneMask colliding = 0;
-  for_each_lane(lanes, [&](int lane) {
-    Cell* const cells = cells_.data() + offsets[lane] / 4;
-    uint64_t other = memo_.valid ? 0 : 1;
-    for (uint32_t at = 0; at < count; ++at) other |= cells[at].bits ^ memo_.before.bits;
-    if (other == 0 && memo_.before == memo_.after) return;
-    if (other == 0 && ((memo_.before.reader() | memo_.after.reader()) & Cell::kMany) == 0) {
-      std::fill_n(cells, count, memo_.after);
-    } else if (read_cells(warp, offsets[lane], bytes).kind != Conflict::Kind::None) {
-      colliding |= LaneMask{1} << lane;
-    }
-  });
-  return colliding;
+// Appends to a conflict that is none.
+void Shadow::check_cell(uint32_t warp, Cell cell, uint32_t bytes, Conflict* conflict) const {
+  if ((cell.last() & bytes) != 0 && !ordered(warp, events_[cell.writer()], conflict) &&
+      conflict->kind == Conflict::Kind::WriteRead) {
+    conflict->kind = Conflict::Kind::WriteWrite;
+  }
+  const uint32_t reader = cell.reader();
+  if (conflict->kind != Conflict::Kind::None || reader == 0 || (cell.read() & bytes) == 0) return;
+  const auto check = [&](uint32_t other, uint32_t at, const void* site) {
+    if (at == 0 || other == warp || clock(warp, other) >= at) return;
+    *conflict = {Conflict::Kind::ReadWrite, other, site};
+  };
+  if ((reader & Cell::kMany) == 0) {
+    check(events_[reader].warp, events_[reader].clock, events_[reader].site);
+    return;
+  }
+  const Readers& readers = readers_[reader & ~Cell::kMany];
+  for (uint32_t other = 0; other < num_warps_; ++other) {
+    check(other, readers.clocks[other], readers.site);
+  }
 }
 
-Conflict Shadow::check_write(uint32_t warp, uint32_t offset, uint32_t bytes) const {
+Conflict Shadow::check_write(uint32_t warp, uint32_t offset, uint32_t bytes, bool* plain) const {
   Conflict first;
+  bool whole = true;
   for_runs(offset, bytes, [&](uint32_t index, uint32_t, uint32_t mask) {
-    if (first.kind != Conflict::Kind::None) return;
     const Cell cell = cells_[index];
-    if ((cell.last() & mask) != 0 && !ordered(warp, events_[cell.writer()], &first) &&
-        first.kind == Conflict::Kind::WriteRead) {
-      first.kind = Conflict::Kind::WriteWrite;
-    }
-    const uint32_t reader = cell.reader();
-    if (first.kind != Conflict::Kind::None || reader == 0 || (cell.read() & mask) == 0) return;
-    const auto check = [&](uint32_t other, uint32_t at, const void* site) {
-      if (at == 0 || other == warp || clock(warp, other) >= at) return;
-      first = {Conflict::Kind::ReadWrite, other, site};
-    };
-    if ((reader & Cell::kMany) == 0) {
-      check(events_[reader].warp, events_[reader].clock, events_[reader].site);
-      return;
-    }
-    const Readers& readers = readers_[reader & ~Cell::kMany];
-    for (uint32_t other = 0; other < num_warps_; ++other) {
-      check(other, readers.clocks[other], readers.site);
-    }
+    whole = whole && mask == 0xf && (cell.reader() & Cell::kMany) == 0;
+    if (first.kind == Conflict::Kind::None) check_cell(warp, cell, mask, &first);
   });
+  if (plain != nullptr) *plain = whole;
   return first;
 }
 
 void Shadow::note_write(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes,
-                        uint32_t copy, bool strong) {
+                        uint32_t copy, bool strong, bool plain) {
   if (events_.size() > most_events_) forget_events();
   const uint32_t event = event_now(warp, site, copy, strong);
+  if (plain) {
+    fill_cells(cells_.data() + offset / 4, bytes / 4, Cell::of(event, 0, 0xf, 0xf, 0));
+    return;
+  }
   const uint32_t now = clock(warp, warp);
   for_runs(offset, bytes, [&](uint32_t index, uint32_t count, uint32_t mask) {
     const Cell before = cells_[index];
@@ -214,16 +223,17 @@ void Shadow::note_write(uint32_t warp, const void* site, uint32_t offset, uint32
     const Event& write = events_[before.writer()];
     const bool same = write.warp == warp && write.clock == now && write.copy == copy;
     if ((before.reader() & Cell::kMany) != 0) leave_readers(before.reader(), count);
-    std::fill_n(cells_.begin() + static_cast<std::ptrdiff_t>(index), count,
-                Cell::of(event, 0, before.written() | mask, same ? before.last() | mask : mask, 0));
+    fill_cells(cells_.data() + index, count,
+               Cell::of(event, 0, before.written() | mask, same ? before.last() | mask : mask, 0));
   });
 }
 
 Conflict Shadow::write_range(uint32_t warp, const void* site, uint32_t offset, uint32_t bytes,
                              uint32_t copy) {
   if (!enabled_ || bytes == 0) return {};
-  Conflict first = check_write(warp, offset, bytes);
-  note_write(warp, site, offset, bytes, copy, false);
+  bool plain = false;
+  Conflict first = check_write(warp, offset, bytes, &plain);
+  note_write(warp, site, offset, bytes, copy, false, plain);
   if (!sources_.empty()) overwrite_sources(warp, offset, bytes, &first);
   return first;
 }
@@ -251,8 +261,9 @@ bool Shadow::try_write(uint32_t warp, const void* site, uint32_t offset, uint32_
       if (sources_[index].copy != 0) return false;
     }
   }
-  if (check_write(warp, offset, bytes).kind != Conflict::Kind::None) return false;
-  note_write(warp, site, offset, bytes, copy, false);
+  bool plain = false;
+  if (check_write(warp, offset, bytes, &plain).kind != Conflict::Kind::None) return false;
+  note_write(warp, site, offset, bytes, copy, false, plain);
   return true;
 }
 

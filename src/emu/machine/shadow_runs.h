@@ -22,16 +22,7 @@ void Shadow::for_runs(uint32_t offset, uint32_t bytes, Body body) const {
   for (uint32_t index = offset / 4; index < end;) {
     const uint32_t mask = bytes_within(index, offset, bytes);
     uint32_t next = index + 1;
-    if (mask == 0xf) {
-      const Cell* const cells = cells_.data();
-      const uint64_t first = cells[index].bits;
-      while (next + 4 <= whole_end &&
-             ((cells[next].bits ^ first) | (cells[next + 1].bits ^ first) |
-              (cells[next + 2].bits ^ first) | (cells[next + 3].bits ^ first)) == 0) {
-        next += 4;
-      }
-      while (next < whole_end && cells[next].bits == first) ++next;
-    }
+    if (mask == 0xf) next = index + equal_cells(cells_.data() + index, whole_end - index);
     body(index, next - index, mask);
     index = next;
   }
