@@ -97,33 +97,32 @@ Instr decode_product(Decoder& decoder, const Words&, const ptx::Instruction& tex
 // 2 (l % 4) and the next; transposed, the elements of those rows at column l / 4.
 using Matrix8 = std::array<std::array<uint16_t, 8>, 8>;
 
+static_assert(std::endian::native == std::endian::little && sizeof(Matrix8) == sizeof(Row));
+
+// Thrice one element of the first half beside one of the second: rows become columns. The compiler makes vectors of it.
+Matrix8 matrix_transposed(const Matrix8& matrix) {
+  constexpr size_t kHalf = 32;
+  std::array<uint16_t, 2 * kHalf> from, to;
+  std::memcpy(from.data(), &matrix, sizeof matrix);
+  for (int round = 0; round < 3; ++round) {
+    for (size_t at = 0; at < kHalf; ++at) {
+      to[2 * at] = from[at];
+      to[2 * at + 1] = from[at + kHalf];
+    }
+    from = to;
+  }
+  return std::bit_cast<Matrix8>(from);
+}
+
 template <bool kTransposed>
 Row matrix_to_register(const Matrix8& matrix) {
-  Row result;
-  if constexpr (!kTransposed) {
-    static_assert(std::endian::native == std::endian::little && sizeof matrix == sizeof result);
-    std::memcpy(&result, &matrix, sizeof result);
-    return result;
-  }
-  for (size_t lane = 0; lane < kLanes; ++lane) {
-    const size_t group = lane / 4, pair = 2 * (lane % 4);
-    const uint16_t low = matrix[pair][group], high = matrix[pair + 1][group];
-    result.lane[lane] = low | static_cast<uint32_t>(high) << 16;
-  }
-  return result;
+  return std::bit_cast<Row>(kTransposed ? matrix_transposed(matrix) : matrix);
 }
 
 template <bool kTransposed>
 Matrix8 register_to_matrix(const Row& row) {
-  Matrix8 matrix;
-  for (size_t lane = 0; lane < kLanes; ++lane) {
-    const size_t group = lane / 4, pair = 2 * (lane % 4);
-    const auto low = static_cast<uint16_t>(row.lane[lane]);
-    const auto high = static_cast<uint16_t>(row.lane[lane] >> 16);
-    (kTransposed ? matrix[pair][group] : matrix[group][pair]) = low;
-    (kTransposed ? matrix[pair + 1][group] : matrix[group][pair + 1]) = high;
-  }
-  return matrix;
+  const auto matrix = std::bit_cast<Matrix8>(row);
+  return kTransposed ? matrix_transposed(matrix) : matrix;
 }
 
 // A list: the address (3), then the registers. The rows of matrix m have their addresses in lanes 8 m to 8 m + 7.
@@ -156,9 +155,7 @@ Outcome matrix_load(Warp& warp, const Instr& i) {
         std::memcpy(&matrix[row], at[8 * m + row], 16);
       }
     }
-    const Row result = matrix_to_register<kTransposed>(matrix);
-    Row& to = warp.rows[list[3 + m]];
-    for_active(warp, [&](int lane) { to.lane[lane] = result.lane[lane]; });
+    put_active(warp, &warp.rows[list[3 + m]], matrix_to_register<kTransposed>(matrix));
   }
   return Outcome::Next;
 }
@@ -181,7 +178,7 @@ Outcome matrix_store(Warp& warp, const Instr& i) {
 Outcome matrix_transpose(Warp& warp, const Instr& i) {
   matrix_check_aligned(warp);
   const Row result = matrix_to_register<true>(register_to_matrix<false>(warp.rows[i.a]));
-  for_active(warp, [&](int lane) { warp.rows[i.dst].lane[lane] = result.lane[lane]; });
+  put_active(warp, &warp.rows[i.dst], result);
   return Outcome::Next;
 }
 

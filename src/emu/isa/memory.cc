@@ -10,6 +10,7 @@
 #include "emu/isa/address.h"
 #include "emu/isa/decoder.h"
 #include "emu/isa/lanes.h"
+#include "emu/isa/quads.h"
 #include "emu/isa/table.h"
 #include "emu/machine/cluster.h"
 #include "emu/machine/poll.h"
@@ -98,12 +99,11 @@ Outcome store_strongly(Warp& warp, const Instr& i, const Place& place) {
   return Outcome::Yield;
 }
 
-// Calls f with a number of elements, 1, 2 or 4, as a constant.
+// Calls f with a number of elements, 1 or 2, as a constant.
 template <class F>
 void with_count(uint32_t count, F f) {
   if (count == 1) return f(std::integral_constant<size_t, 1>{});
-  if (count == 2) return f(std::integral_constant<size_t, 2>{});
-  f(std::integral_constant<size_t, 4>{});
+  f(std::integral_constant<size_t, 2>{});
 }
 
 // The list: address (3), elements, whether a register is 64 bits wide, 16-bit registers, rows.
@@ -116,7 +116,11 @@ Outcome load_elements(Warp& warp, const Instr& i) {
   const bool wide = list[4] != 0, narrow = list[5] != 0;
   std::byte* at[kLanes];
   const std::byte* all = resolve_lanes(warp, place, Bytes * count, Access::Read, at);
-  if (Bytes == 4 && count <= 4 && all != nullptr && !wide && !narrow) {
+  if (Bytes == 4 && count == 4 && all != nullptr && !wide && !narrow) {
+    load_quads(warp.rows, list + 6, all);
+    return Outcome::Next;
+  }
+  if (Bytes == 4 && count <= 2 && all != nullptr && !wide && !narrow) {
     with_count(count, [&](auto constant) {
       for (size_t e = 0; e < constant(); ++e) {
         Row& row = warp.rows[list[6 + e]];
@@ -144,7 +148,11 @@ Outcome store_elements(Warp& warp, const Instr& i) {
   std::byte* at[kLanes];
   std::byte* all = resolve_lanes(warp, place, Bytes * count, Access::Write, at);
   if (place.space != Space::Local) note_progress(*warp.cta->cluster);
-  if (Bytes == 4 && count <= 4 && all != nullptr) {
+  if (Bytes == 4 && count == 4 && all != nullptr) {
+    store_quads(warp.rows, list + 6, all);
+    return Outcome::Next;
+  }
+  if (Bytes == 4 && count <= 2 && all != nullptr) {
     with_count(count, [&](auto constant) {
       for (size_t e = 0; e < constant(); ++e) {
         const Row& row = warp.rows[list[6 + e]];
