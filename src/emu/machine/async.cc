@@ -54,6 +54,14 @@ void AsyncOp::advance() {
   note_progress(*warp->cta->cluster);
 }
 
+bool AsyncOp::finish_at_once() {
+  if (!step_all()) return false;
+  next_ = num_steps();
+  finished_ = true;
+  note_progress(*warp->cta->cluster);
+  return true;
+}
+
 namespace {
 
 // Of `committed` groups, whether more than `allowed` are unfinished if this one is.
@@ -113,7 +121,9 @@ void issue(std::unique_ptr<AsyncOp> op) {
   op->number = ++cluster.num_operations;
   note_progress(cluster);
   if (cluster.eager) {
-    while (!op->finished() && op->enabled()) op->advance();
+    if (!op->finish_at_once()) {
+      while (!op->finished() && op->enabled()) op->advance();
+    }
   }
   if (op->finished()) {
     op->retire();

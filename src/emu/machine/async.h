@@ -56,10 +56,12 @@ class AsyncOp {
   std::array<uint32_t, kLanes> group{};  // by lane: CpAsync, Bulk. Wgmma: [0], of the warp
   Clocks known_at_issue;  // by the warp; kept where an mbarrier tells (waited_by None)
 
-  virtual const char* what() const = 0;          // "TMA load", for reports
-  virtual size_t num_steps() const = 0;          // of both kinds, without complete()
-  virtual size_t num_reads() const = 0;          // how many of them, the first ones, read
-  virtual void step(size_t index) = 0;           // in order
+  virtual const char* what() const = 0;  // "TMA load", for reports
+  virtual size_t num_steps() const = 0;  // of both kinds, without complete()
+  virtual size_t num_reads() const = 0;  // how many of them, the first ones, read
+  virtual void step(size_t index) = 0;   // in order
+  // All steps at once, for when nobody can look in between and there is no signal. False: not so, and nothing is done.
+  virtual bool step_all() { return false; }
   virtual void complete() {}                     // the signal
   virtual bool enabled() const { return true; }  // may the next step be made
   // Why not, for the report of a deadlock: a clause.
@@ -77,6 +79,8 @@ class AsyncOp {
   size_t num_made() const { return next_; }
   // The next step, or complete(): reports made within have the issuing instruction and lanes.
   void advance();
+  // All that is left. False: not at once, and nothing is done.
+  bool finish_at_once();
 
  private:
   size_t next_ = 0;

@@ -15,7 +15,7 @@ void CpAsync::add(int lane, uint64_t to, uint64_t from, uint32_t bytes, uint32_t
     source = resolve(*warp, Space::Global, from, lane, source_bytes, Access::Read, bytes);
   }
   if (target == nullptr) return;
-  parts_[num_parts_++] = {target, source, bytes, source_bytes, {}};
+  parts_[num_parts_++] = {target, source, bytes, source_bytes};
 }
 
 bool CpAsync::add_run(int count, uint64_t to, uint64_t from, uint32_t bytes) {
@@ -25,23 +25,47 @@ bool CpAsync::add_run(int count, uint64_t to, uint64_t from, uint32_t bytes) {
   std::byte* target = try_target(*this, to, all, bytes);
   if (target == nullptr) return false;
   for (uint32_t at = 0; at < all; at += bytes) {
-    parts_[num_parts_++] = {target + at, source + at, bytes, bytes, {}};
+    parts_[num_parts_++] = {target + at, source + at, bytes, bytes};
   }
   return true;
 }
 
+void CpAsync::fill_rest(const Part& part, std::byte* to) {
+  const bool bad = part.source_bytes != 0 && part.from == nullptr;
+  const uint32_t read = bad ? 0 : part.source_bytes;
+  std::memset(to + read, bad ? kPoisonByte : 0, part.bytes - read);
+}
+
 void CpAsync::step(size_t index) {
-  Part& part = parts_[index % num_parts_];
+  const size_t at = index % num_parts_;
+  const Part& part = parts_[at];
+  std::byte* const staged = staged_[at].data();
   if (index >= num_parts_) {
-    std::memcpy(part.to, part.staged.data(), part.bytes);
+    std::memcpy(part.to, staged, part.bytes);
     return;
   }
-  if (part.source_bytes == 0) return;  // zeros
-  if (part.from == nullptr) {
-    std::memset(part.staged.data(), kPoisonByte, part.bytes);
-  } else {
-    std::memcpy(part.staged.data(), part.from, part.source_bytes);
+  if (part.from != nullptr) std::memcpy(staged, part.from, part.source_bytes);
+  fill_rest(part, staged);
+}
+
+// Parts beside one another in one piece: global and shared memory are never the same.
+bool CpAsync::step_all() {
+  for (size_t at = 0; at < num_parts_;) {
+    const Part& part = parts_[at];
+    uint32_t bytes = part.from != nullptr ? part.source_bytes : 0;
+    std::byte* const to = part.to;
+    if (bytes < part.bytes) fill_rest(part, to);
+    bool whole = bytes == part.bytes;
+    for (++at; whole && at < num_parts_; ++at) {
+      const Part& next = parts_[at];
+      whole = next.to == to + bytes && next.from == part.from + bytes &&
+              next.source_bytes == next.bytes;
+      if (!whole) break;
+      bytes += next.bytes;
+    }
+    if (bytes != 0) std::memcpy(to, part.from, bytes);
   }
+  return true;
 }
 
 }  // namespace fa4::emu

@@ -23,15 +23,19 @@ class CpAsync final : public AsyncOp {
   size_t num_steps() const override { return 2 * num_parts_; }
   size_t num_reads() const override { return num_parts_; }
   void step(size_t index) override;
+  bool step_all() override;
 
  private:
   struct Part {
     std::byte* to;
     const std::byte* from;  // null: the source was bad
     uint32_t bytes, source_bytes;
-    std::array<std::byte, 16> staged;
   };
+  // What is written where the source is bad or shorter.
+  static void fill_rest(const Part& part, std::byte* to);
+
   std::array<Part, kLanes> parts_;
+  std::array<std::array<std::byte, 16>, kLanes> staged_;
   size_t num_parts_ = 0;
 };
 
