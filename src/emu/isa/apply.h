@@ -20,9 +20,17 @@
 namespace fa4::emu::isa {
 inline namespace FA4_EMU_CPU {
 
+// 64 bits as the two words that they lie in, for what needs no more than 32 at a time: the compiler's vectors then go along
+// the rows.
+struct WordPair {
+  uint32_t low, high;
+};
+
 template <class T>
 inline T read(const Warp& warp, uint16_t row, int lane) {
-  if constexpr (sizeof(T) == 8) {
+  if constexpr (std::is_same_v<T, WordPair>) {
+    return {warp.rows[row].lane[lane], warp.rows[row + 1].lane[lane]};
+  } else if constexpr (sizeof(T) == 8) {
     return load64<T>(warp, row, lane);
   } else if constexpr (sizeof(T) == 4) {
     return std::bit_cast<T>(warp.rows[row].lane[lane]);
@@ -33,17 +41,27 @@ inline T read(const Warp& warp, uint16_t row, int lane) {
   }
 }
 
+// A lane's value into the row or rows from `to` on.
+template <class T>
+inline void put(Row* to, int lane, T value) {
+  if constexpr (std::is_same_v<T, WordPair>) {
+    to[0].lane[lane] = value.low;
+    to[1].lane[lane] = value.high;
+  } else if constexpr (sizeof(T) == 8) {
+    const auto bits = std::bit_cast<uint64_t>(value);
+    to[0].lane[lane] = static_cast<uint32_t>(bits);
+    to[1].lane[lane] = static_cast<uint32_t>(bits >> 32);
+  } else if constexpr (sizeof(T) == 4) {
+    to->lane[lane] = std::bit_cast<uint32_t>(value);
+  } else if constexpr (sizeof(T) == 2) {
+    to->lane[lane] = std::bit_cast<uint16_t>(value);
+  } else {
+    to->lane[lane] = std::bit_cast<uint8_t>(value);
+  }
+}
 template <class T>
 inline void write(Warp& warp, uint16_t row, int lane, T value) {
-  if constexpr (sizeof(T) == 8) {
-    store64(warp, row, lane, value);
-  } else if constexpr (sizeof(T) == 4) {
-    warp.rows[row].lane[lane] = std::bit_cast<uint32_t>(value);
-  } else if constexpr (sizeof(T) == 2) {
-    warp.rows[row].lane[lane] = std::bit_cast<uint16_t>(value);
-  } else {
-    warp.rows[row].lane[lane] = std::bit_cast<uint8_t>(value);
-  }
+  put(&warp.rows[row], lane, value);
 }
 
 template <auto F>
@@ -54,7 +72,7 @@ struct Apply<F> {
   static Outcome exec(Warp& warp, const Instr& i) {
     const uint16_t d = i.dst, a = i.a;
     for_active_values<(sizeof(R) + 3) / 4>(
-        warp, d, [&](int lane) { write<R>(warp, d, lane, F(read<A>(warp, a, lane))); });
+        warp, d, [&](Row* to, int lane) { put<R>(to, lane, F(read<A>(warp, a, lane))); });
     return Outcome::Next;
   }
 };
@@ -63,8 +81,8 @@ template <class R, class A, class B, R (*F)(A, B)>
 struct Apply<F> {
   static Outcome exec(Warp& warp, const Instr& i) {
     const uint16_t d = i.dst, a = i.a, b = i.b;
-    for_active_values<(sizeof(R) + 3) / 4>(warp, d, [&](int lane) {
-      write<R>(warp, d, lane, F(read<A>(warp, a, lane), read<B>(warp, b, lane)));
+    for_active_values<(sizeof(R) + 3) / 4>(warp, d, [&](Row* to, int lane) {
+      put<R>(to, lane, F(read<A>(warp, a, lane), read<B>(warp, b, lane)));
     });
     return Outcome::Next;
   }
@@ -74,9 +92,8 @@ template <class R, class A, class B, class C, R (*F)(A, B, C)>
 struct Apply<F> {
   static Outcome exec(Warp& warp, const Instr& i) {
     const uint16_t d = i.dst, a = i.a, b = i.b, c = i.c;
-    for_active_values<(sizeof(R) + 3) / 4>(warp, d, [&](int lane) {
-      write<R>(warp, d, lane,
-               F(read<A>(warp, a, lane), read<B>(warp, b, lane), read<C>(warp, c, lane)));
+    for_active_values<(sizeof(R) + 3) / 4>(warp, d, [&](Row* to, int lane) {
+      put<R>(to, lane, F(read<A>(warp, a, lane), read<B>(warp, b, lane), read<C>(warp, c, lane)));
     });
     return Outcome::Next;
   }
@@ -87,10 +104,10 @@ template <class R, class A, class B, class C, class E, R (*F)(A, B, C, E)>
 struct Apply<F> {
   static Outcome exec(Warp& warp, const Instr& i) {
     const uint16_t d = i.dst, a = i.a, b = i.b, c = i.c, e = static_cast<uint16_t>(i.extra);
-    for_active_values<(sizeof(R) + 3) / 4>(warp, d, [&](int lane) {
-      write<R>(warp, d, lane,
-               F(read<A>(warp, a, lane), read<B>(warp, b, lane), read<C>(warp, c, lane),
-                 read<E>(warp, e, lane)));
+    for_active_values<(sizeof(R) + 3) / 4>(warp, d, [&](Row* to, int lane) {
+      put<R>(to, lane,
+             F(read<A>(warp, a, lane), read<B>(warp, b, lane), read<C>(warp, c, lane),
+               read<E>(warp, e, lane)));
     });
     return Outcome::Next;
   }

@@ -31,17 +31,39 @@ Type integer_twice(Type type) {
   }
 }
 
+// Sums and products of 64 bits by 32 at a time.
+WordPair pair_add(WordPair a, WordPair b) {
+  const uint32_t low = a.low + b.low;
+  return {low, a.high + b.high + (low < a.low ? 1 : 0)};
+}
+WordPair pair_sub(WordPair a, WordPair b) {
+  return {a.low - b.low, a.high - b.high - (a.low < b.low ? 1 : 0)};
+}
+template <class T>
+WordPair pair_mul_wide(T a, T b) {
+  const Twice<T> product = Twice<T>{a} * b;
+  return {static_cast<uint32_t>(a) * static_cast<uint32_t>(b),
+          static_cast<uint32_t>(product >> 32)};
+}
+template <class T>
+WordPair pair_mad_wide(T a, T b, WordPair c) {
+  return pair_add(pair_mul_wide<T>(a, b), c);
+}
+bool integer_is_double(Type type) { return type == Type::U64 || type == Type::S64; }
+
 // Chooses f<T> by the type: a lambda over a value of T.
 #define FA4_BY_INTEGER(function) \
   with_integer(type, [](auto zero) { return exec_of<function<decltype(zero)>>; })
 
 Instr decode_integer_add(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const Type type = words.type();
+  if (integer_is_double(type)) return integer_binary(d, text, type, exec_of<pair_add>);
   return integer_binary(d, text, type,
                         words.has("sat") ? exec_of<int_add_sat> : FA4_BY_INTEGER(int_add));
 }
 Instr decode_integer_sub(Decoder& d, const Words& words, const ptx::Instruction& text) {
   const Type type = words.type();
+  if (integer_is_double(type)) return integer_binary(d, text, type, exec_of<pair_sub>);
   return integer_binary(d, text, type,
                         words.has("sat") ? exec_of<int_sub_sat> : FA4_BY_INTEGER(int_sub));
 }
@@ -54,8 +76,8 @@ Instr decode_integer_mul(Decoder& d, const Words& words, const ptx::Instruction&
   if (words.has("wide")) {
     const ExecFn exec = type == Type::U16   ? exec_of<int_mul_wide<uint16_t>>
                         : type == Type::S16 ? exec_of<int_mul_wide<int16_t>>
-                        : type == Type::U32 ? exec_of<int_mul_wide<uint32_t>>
-                                            : exec_of<int_mul_wide<int32_t>>;
+                        : type == Type::U32 ? exec_of<pair_mul_wide<uint32_t>>
+                                            : exec_of<pair_mul_wide<int32_t>>;
     return d.binary(exec, text, integer_twice(type), type, type);
   }
   return integer_binary(d, text, type,
@@ -67,8 +89,8 @@ Instr decode_integer_mad(Decoder& d, const Words& words, const ptx::Instruction&
   if (words.has("wide")) {
     const ExecFn exec = type == Type::U16   ? exec_of<int_mad_wide<uint16_t>>
                         : type == Type::S16 ? exec_of<int_mad_wide<int16_t>>
-                        : type == Type::U32 ? exec_of<int_mad_wide<uint32_t>>
-                                            : exec_of<int_mad_wide<int32_t>>;
+                        : type == Type::U32 ? exec_of<pair_mad_wide<uint32_t>>
+                                            : exec_of<pair_mad_wide<int32_t>>;
     return d.ternary(exec, text, integer_twice(type), type, type, integer_twice(type));
   }
   if (words.has("sat")) return integer_ternary(d, text, type, exec_of<int_mad_hi_sat>);

@@ -26,38 +26,39 @@ inline void for_active(const Warp& warp, Body body) {
   for_each_lane(warp.active, body);
 }
 
-// The active lanes of a register take what all have been given.
-inline void put_active(const Warp& warp, Row* to, const Row& values) {
-  if (warp.active == kAllLanes) {
-    *to = values;
-    return;
-  }
+// The lanes of a mask take what all have been given.
+inline void put_lanes(LaneMask mask, Row* to, const Row& values) {
   for (int lane = 0; lane < kLanes; ++lane) {
-    const uint32_t takes = 0 - (warp.active >> lane & 1);
+    const uint32_t takes = 0 - (mask >> lane & 1);
     to->lane[lane] = (to->lane[lane] & ~takes) | (values.lane[lane] & takes);
   }
 }
 
-// As for_active, for a body that gives nothing but the lane's value in the rows from `dst` on, and may do so for any
-// lane: all lanes in a plain loop, unless few are active, and the others get back what they had.
+// So do the active lanes of a register.
+inline void put_active(const Warp& warp, Row* to, const Row& values) {
+  if (warp.active == kAllLanes) {
+    *to = values;
+  } else {
+    put_lanes(warp.active, to, values);
+  }
+}
+
+// As for_active, for body(to, lane), which gives nothing but the lane's value in the rows `to`, and may do so for any
+// lane: all lanes in a plain loop, unless few are active; in other rows than those from `dst` on, if not all are.
 template <size_t kRows, class Body>
 inline void for_active_values(Warp& warp, uint16_t dst, Body body) {
   constexpr int kFew = 4;
-  const bool all = warp.active == kAllLanes;
-  if (!all && std::popcount(warp.active) <= kFew) {
-    for_each_lane(warp.active, body);
+  Row* const d = &warp.rows[dst];
+  const LaneMask active = warp.active;
+  if (active != kAllLanes && std::popcount(active) <= kFew) {
+    for_each_lane(active, [&](int lane) { body(d, lane); });
     return;
   }
-  Row* const d = &warp.rows[dst];
-  Row before[kRows];
-  if (!all) std::copy_n(d, kRows, before);
-  for (int lane = 0; lane < kLanes; ++lane) body(lane);
-  if (all) return;
-  for (size_t row = 0; row < kRows; ++row) {
-    const Row after = d[row];
-    d[row] = before[row];
-    put_active(warp, &d[row], after);
-  }
+  Row values[kRows];
+  Row* const to = active == kAllLanes ? d : values;
+  for (int lane = 0; lane < kLanes; ++lane) body(to, lane);
+  if (active == kAllLanes) return;
+  for (size_t row = 0; row < kRows; ++row) put_lanes(active, &d[row], values[row]);
 }
 
 // d = op(a), d = op(a, b), d = op(a, b, c) on 32-bit rows. T and R are 32-bit types: uint32_t, int32_t, float.

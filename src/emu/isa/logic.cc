@@ -170,17 +170,19 @@ Outcome exec_selp(Warp& warp, const Instr& i) {
   const LaneMask mask = read_predicate(warp, i.c);
   const Row& a = warp.rows[i.a];
   const Row& b = warp.rows[i.b];
-  Row& d = warp.rows[i.dst];
-  for_active_values<1>(warp, i.dst, [&](int lane) {
-    d.lane[lane] = (mask >> lane & 1) != 0 ? a.lane[lane] : b.lane[lane];
+  for_active_values<1>(warp, i.dst, [&](Row* to, int lane) {
+    to->lane[lane] = (mask >> lane & 1) != 0 ? a.lane[lane] : b.lane[lane];
   });
   return Outcome::Next;
 }
 Outcome exec_selp64(Warp& warp, const Instr& i) {
   const LaneMask mask = read_predicate(warp, i.c);
-  for_active(warp, [&](int lane) {
-    const uint64_t value = load64<uint64_t>(warp, (mask >> lane & 1) != 0 ? i.a : i.b, lane);
-    store64(warp, i.dst, lane, value);
+  const Row* const a = &warp.rows[i.a];
+  const Row* const b = &warp.rows[i.b];
+  for_active_values<2>(warp, i.dst, [&](Row* to, int lane) {
+    const bool first = (mask >> lane & 1) != 0;
+    to[0].lane[lane] = first ? a[0].lane[lane] : b[0].lane[lane];
+    to[1].lane[lane] = first ? a[1].lane[lane] : b[1].lane[lane];
   });
   return Outcome::Next;
 }
