@@ -10,6 +10,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <type_traits>
 
 #include "emu/isa/cpu.h"
 #include "emu/isa/instr.h"
@@ -137,6 +138,32 @@ inline void special_sums(const SpecialPlaces& places, SpecialSums<Unit>* sums) {
   }
 }
 
+// TanhUnit::place of eight: what the binades say, in words of the segment's place and the shift, of which a permutation
+// chooses among eight.
+struct alignas(32) TanhWords {
+  int32_t word[16];
+};
+inline constexpr TanhWords kTanhWords = [] {
+  TanhWords words{};
+  for (size_t at = 0; at < 16; ++at) {
+    const TanhUnit::Binade binade = TanhUnit::kBinades[at < 11 ? at : 11];
+    words.word[at] = binade.first << 17 | binade.shift;
+  }
+  return words;
+}();
+inline __m256i tanh_place(__m256i bits) {
+  const __m256i exponent = _mm256_and_si256(_mm256_srli_epi32(bits, 23), _mm256_set1_epi32(255));
+  const __m256i behind = _mm256_sub_epi32(exponent, _mm256_set1_epi32(TanhUnit::kFirst));
+  const __m256i at =
+      _mm256_min_epi32(_mm256_max_epi32(behind, _mm256_setzero_si256()), _mm256_set1_epi32(11));
+  const __m256i low = _mm256_permutevar8x32_epi32(load_eight(kTanhWords.word), at);
+  const __m256i high = _mm256_permutevar8x32_epi32(load_eight(kTanhWords.word + 8), at);
+  const __m256i word = _mm256_blendv_epi8(low, high, _mm256_cmpgt_epi32(at, _mm256_set1_epi32(7)));
+  const __m256i shift = _mm256_and_si256(word, _mm256_set1_epi32(31));
+  const __m256i mantissa = _mm256_and_si256(bits, _mm256_set1_epi32(0x7fffff));
+  return _mm256_add_epi32(_mm256_xor_si256(word, shift), _mm256_srlv_epi32(mantissa, shift));
+}
+
 // ex2.approx.ftz, the most frequent of them, by hand: Ex2Unit::place and ::finish. A NaN becomes the canonical one.
 inline __m256i ex2_place(__m256i x) {
   const __m256i magnitude = _mm256_and_si256(x, _mm256_set1_epi32(0x7fffffff));
@@ -191,8 +218,19 @@ inline void special_lanes(In in, Out out) {
   SpecialSums<Unit> sums;
   for (int lane = 0; lane < kLanes; ++lane) {
     argument[lane] = Around::before(in(lane));
+#if defined(__AVX2__)
+    if constexpr (std::is_same_v<Unit, TanhUnit>) continue;
+#endif
     places.lane[lane] = Unit::place(argument[lane]);
   }
+#if defined(__AVX2__)
+  if constexpr (std::is_same_v<Unit, TanhUnit>) {
+    for (int lane = 0; lane < kLanes; lane += 8) {
+      const __m256i bits = _mm256_castps_si256(_mm256_load_ps(argument + lane));
+      store_eight(places.lane + lane, tanh_place(bits));
+    }
+  }
+#endif
   special_sums(places, &sums);
   for (int lane = 0; lane < kLanes; ++lane) {
     const float result = Unit::finish(argument[lane], places.lane[lane], sums.lane[lane]);
