@@ -278,8 +278,13 @@ std::vector<Program> programs() {
        "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {{%r{v}, %r{w}, %r{x}, %r{y}}}, [%r4];");
   unit("ldmatrix_x4_trans",
        "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {{%r{v}, %r{w}, %r{x}, %r{y}}}, [%r4];");
-  unit("stmatrix_x4",
-       "stmatrix.sync.aligned.m8n8.x4.shared.b16 [%r4], {{%r{v}, %r{w}, %r{x}, %r{y}}};", 90);
+  // Rows of each warp's own, 80 bytes apart.
+  list.push_back({"stmatrix_x4",
+                  "mul.lo.s32 %r62, %r1, 80;\nadd.s32 %r62, %r62, %r60;\n" +
+                      repeated(64,
+                               "stmatrix.sync.aligned.m8n8.x4.shared.b16 [%r62], "
+                               "{{%r{v}, %r{w}, %r{x}, %r{y}}};"),
+                  90});
   unit("global_load_b32", "ld.global.b32 %r{a}, [%rd3+{k}];");
   unit("global_load_v4", "ld.global.v4.b32 {{%r{v}, %r{w}, %r{x}, %r{y}}}, [%rd2+{k}];");
   unit("global_store_v4", "st.global.v4.b32 [%rd2+{k}], {{%r{v}, %r{w}, %r{x}, %r{y}}};");
