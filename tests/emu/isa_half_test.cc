@@ -92,6 +92,43 @@ TEST(IsaHalf, FusesWithOneRounding) {
   expect_op("fma.rn.relu", kKinds[1], 3, false, End::Relu, twin);
 }
 
+// Products in the middle between two numbers, and what decides is too small for 24 bits: nothing, or the smallest number.
+TEST(IsaHalf, FusesTiesByWhatLiesFarBelow) {
+  constexpr double kOdd[2][2] = {
+      {47, 45}, {15, 27}};  // of as many bits as a number has and one more: 2115, 405
+  for (const size_t k : {0, 1}) {
+    const Kind16& kind = kKinds[k];
+    OneWarp one;
+    std::array<uint64_t, kLanes> in[3], expected;
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      const double a =
+          std::ldexp(lane & 1 ? -kOdd[k][0] : kOdd[k][0], static_cast<int>(lane) % 5 - 3);
+      in[0][lane] = kind.bits(a);
+      in[1][lane] = kind.bits(kOdd[k][1]);
+      in[2][lane] = lane / 2 % 3 == 0 ? 0 : lane / 2 % 3 == 1 ? 1 : 0x8001;
+      expected[lane] =
+          finished(sticky_sum(a * kOdd[k][1], kind.value(in[2][lane])), kind, false, End::Plain);
+    }
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      for (size_t i = 0; i < 3; ++i) {
+        const std::string number = std::to_string(i + 2);
+        one.set("%h" + number, static_cast<int>(lane), in[i][lane]);
+        one.set("%r" + number, static_cast<int>(lane),
+                in[i][lane] | in[i][kLanes - 1 - lane] << 16);
+      }
+    }
+    const std::string op = std::string("fma.rn.") + kind.name;
+    one.run(op + " %h1, %h2, %h3, %h4");
+    one.run(op + "x2 %r1, %r2, %r3, %r4");
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      EXPECT_EQ(one.get("%h1", static_cast<int>(lane)), expected[lane]) << op << " " << lane;
+      EXPECT_EQ(one.get("%r1", static_cast<int>(lane)),
+                expected[lane] | expected[kLanes - 1 - lane] << 16)
+          << op << "x2 " << lane;
+    }
+  }
+}
+
 uint64_t extreme16(uint64_t a, uint64_t b, const Kind16& kind, bool max, bool nan) {
   const double x = kind.value(a), y = kind.value(b);
   if ((x != x && y != y) || ((x != x || y != y) && nan)) return 0x7fff;
