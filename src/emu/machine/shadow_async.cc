@@ -69,13 +69,12 @@ bool Shadow::try_reads(Reads& reads, uint32_t offset, uint32_t bytes) {
   const uint32_t copy = reads.copy;
   copies_[copy].site = reads.site;
   const Cell* cells = cells_.data() + offset / 4;
-  Sources* sources = sources_.data() + offset / 16;
-  uint32_t implied = reads.implied;
+  Sources* const sources = sources_.data() + offset / 16;
   if (cells->bits != reads.clean && !is_clean(reads, cells)) return false;
-  uint64_t clean = reads.clean;
   // Mostly all have been written by one, and are read by none or by one that is forgotten.
   const Sources first = *sources;
-  if (first.others == 0 && (first.copy == 0 || first.copy == copy || first.copy == implied)) {
+  if (first.others == 0 && (first.copy == 0 || first.copy == copy || first.copy == reads.implied)) {
+    const uint64_t clean = reads.clean;
     uint64_t others = 0;
     for (uint32_t i = 0; i < bytes / 4; ++i) others |= cells[i].bits ^ clean;
     for (uint32_t i = 0; i < bytes / 16; ++i) {
@@ -86,20 +85,13 @@ bool Shadow::try_reads(Reads& reads, uint32_t offset, uint32_t bytes) {
       return true;
     }
   }
-  for (Sources* const end = sources + bytes / 16; sources != end; ++sources, cells += 4) {
+  for (const Cell* const end = cells + bytes / 4; cells != end; cells += 4) {
+    const uint64_t clean = reads.clean;
     const uint64_t differs = (cells[0].bits ^ clean) | (cells[1].bits ^ clean) |
                              (cells[2].bits ^ clean) | (cells[3].bits ^ clean);
-    if (differs != 0) {
-      if (!is_clean(reads, cells)) return false;
-      clean = reads.clean;
-    }
-    const uint32_t before = sources->copy;
-    if (sources->others != 0 || (before != 0 && before != copy && before != implied)) {
-      add_source(copy, *sources);
-      if (sources->others == 0) reads.implied = implied = before;
-    }
-    sources->copy = copy;
+    if (differs != 0 && !is_clean(reads, cells)) return false;
   }
+  add_sources(copy, offset, bytes, &reads.implied);
   return true;
 }
 
