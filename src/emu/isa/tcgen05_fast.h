@@ -57,25 +57,25 @@ template <bool kHalf>
 FA4_EMU_INLINE void tcgen05_begin(const Tcgen05Product& product, const uint32_t* d, size_t step,
                                   Wide (&sums)[4][kTcgen05Vectors]) {
   if (!product.accumulate) {
-#pragma GCC unroll 4
+    FA4_EMU_UNROLL(4)
     for (size_t n = 0; n < 4; ++n) {
-#pragma GCC unroll 4
+      FA4_EMU_UNROLL(4)
       for (size_t v = 0; v < kTcgen05Vectors; ++v) sums[n][v] = Wide{};
     }
     return;
   }
-#pragma GCC unroll 4
+  FA4_EMU_UNROLL(4)
   for (size_t n = 0; n < 4; ++n) {
-#pragma GCC unroll 4
+    FA4_EMU_UNROLL(4)
     for (size_t v = 0; v < kTcgen05Vectors; ++v) {
       tcgen05_load_wide<kHalf>(d + n * kTcgen05Lanes + v * step, sums[n][v]);
     }
   }
   if (product.c_shift == 0) return;
   const float factor = std::bit_cast<float>(static_cast<uint32_t>(127 - product.c_shift) << 23);
-#pragma GCC unroll 4
+  FA4_EMU_UNROLL(4)
   for (size_t n = 0; n < 4; ++n) {
-#pragma GCC unroll 4
+    FA4_EMU_UNROLL(4)
     for (size_t v = 0; v < kTcgen05Vectors; ++v) sums[n][v] *= factor;
   }
 }
@@ -83,9 +83,9 @@ FA4_EMU_INLINE void tcgen05_begin(const Tcgen05Product& product, const uint32_t*
 template <bool kHalf>
 FA4_EMU_INLINE void tcgen05_end(const Wide (&sums)[4][kTcgen05Vectors], const uint32_t* disabled,
                                 uint32_t* d, size_t step) {
-#pragma GCC unroll 4
+  FA4_EMU_UNROLL(4)
   for (size_t n = 0; n < 4; ++n) {
-#pragma GCC unroll 4
+    FA4_EMU_UNROLL(4)
     for (size_t v = 0; v < kTcgen05Vectors; ++v) {
       tcgen05_store_wide<kHalf>(sums[n][v], disabled == nullptr ? nullptr : disabled + v * step,
                                 d + n * kTcgen05Lanes + v * step);
@@ -97,14 +97,14 @@ FA4_EMU_INLINE void tcgen05_end(const Wide (&sums)[4][kTcgen05Vectors], const ui
 FA4_EMU_INLINE void tcgen05_add(const float* a, size_t step, const float* b,
                                 Wide (&sums)[4][kTcgen05Vectors]) {
   Wide numbers[kTcgen05Vectors];
-#pragma GCC unroll 4
+  FA4_EMU_UNROLL(4)
   for (size_t v = 0; v < kTcgen05Vectors; ++v) {
     std::memcpy(&numbers[v], a + v * step, sizeof numbers[v]);
   }
-#pragma GCC unroll 4
+  FA4_EMU_UNROLL(4)
   for (size_t n = 0; n < 4; ++n) {
     const Wide number = b[n * kTcgen05MostK] - Wide{};
-#pragma GCC unroll 4
+    FA4_EMU_UNROLL(4)
     for (size_t v = 0; v < kTcgen05Vectors; ++v) {
       sums[n][v] = FA4_EMU_FMA(numbers[v], number, sums[n][v]);
     }
@@ -123,7 +123,7 @@ FA4_EMU_INLINE void tcgen05_fast_tile(const Tcgen05Product& product, const Tcgen
   tcgen05_begin<kHalf>(product, d, step, sums);
   constexpr size_t kPart = kK < 16 ? kK : 16;
   for (size_t part = 0; part < kK / kPart; ++part, a += kPart * kTcgen05Lanes, b += kPart) {
-#pragma GCC unroll 16
+    FA4_EMU_UNROLL(16)
     for (size_t k = 0; k < kPart; ++k) tcgen05_add(a + k * kTcgen05Lanes, step, b + k, sums);
   }
   if (disabled == nullptr) return tcgen05_end<kHalf>(sums, nullptr, d, step);

@@ -19,10 +19,10 @@ template <TensorElement kElement>
 FA4_EMU_INLINE void tcgen05_turn(const std::byte* from, size_t line_bytes, const Int8& sign,
                                  float* to, size_t pitch) {
   Int8 rows[8];
-#pragma GCC unroll 8
+  FA4_EMU_UNROLL(8)
   for (size_t i = 0; i < 8; ++i) std::memcpy(&rows[i], from + i * line_bytes, sizeof rows[i]);
   tensor_transpose(rows);
-#pragma GCC unroll 8
+  FA4_EMU_UNROLL(8)
   for (size_t i = 0; i < 8; ++i) {
     tcgen05_put<kElement, false>(rows[i], sign, to + 2 * i * pitch);
     tcgen05_put<kElement, true>(rows[i], sign, to + (2 * i + 1) * pitch);

@@ -87,7 +87,7 @@ FA4_EMU_INLINE void tcgen05_exact(const Tcgen05Product& product, uint32_t lane, 
   tcgen05_exponents_of_c<kHalf>(product, c0, largest0, bad);
   tcgen05_exponents_of_c<kHalf>(product, c1, largest1, bad);
   const int32_t* const exponents = product.b->exponent[column].data();
-#pragma GCC unroll 8
+  FA4_EMU_UNROLL(8)
   for (size_t k = 0; k < kK; ++k) {
     Int8 a0, a1;
     std::memcpy(&a0, &product.a->exponent[k][lane], sizeof a0);
@@ -109,7 +109,7 @@ FA4_EMU_INLINE void tcgen05_exact(const Tcgen05Product& product, uint32_t lane, 
   Double4 low0 = Double4{}, high0 = Double4{}, low1 = Double4{}, high1 = Double4{};
   const float* const b = product.b->value[column].data();
   for (size_t eight = 0; eight < kK; eight += 8) {
-#pragma GCC unroll 8
+    FA4_EMU_UNROLL(8)
     for (size_t k = eight; k < eight + 8; ++k) {
       Float8 a0, a1;
       std::memcpy(&a0, &product.a->value[k][lane], sizeof a0);

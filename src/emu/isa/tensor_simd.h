@@ -20,7 +20,7 @@ FA4_EMU_INLINE void tensor_load_half(const Int8& words, Float8& floats, Int8& ex
 template <TensorElement kElement, bool kExponents, size_t kK>
 FA4_EMU_INLINE void tensor_load_a(const TensorOperands& operands, TensorNumbers& numbers,
                                   TensorRange& range) {
-#pragma GCC unroll 4
+  FA4_EMU_UNROLL(4)
   for (size_t reg = 0; reg < kK / 4; ++reg) {
     for (size_t eight = 0; eight < kLanes / 8; ++eight) {
       Int8 words;
@@ -36,11 +36,11 @@ FA4_EMU_INLINE void tensor_load_a(const TensorOperands& operands, TensorNumbers&
 template <TensorElement kElement, bool kExponents, size_t kK>
 FA4_EMU_INLINE void tensor_load_b(const TensorOperands& operands, TensorNumbers& numbers,
                                   TensorRange& range) {
-#pragma GCC unroll 2
+  FA4_EMU_UNROLL(2)
   for (size_t reg = 0; reg < kK / 8; ++reg) {
     // A lane holds the pair lane % 4 of column lane / 4: in each half of a vector four by four are transposed.
     Int8 two[4];  // columns 0 1, 2 3, 4 5, 6 7
-#pragma GCC unroll 4
+    FA4_EMU_UNROLL(4)
     for (size_t at = 0; at < 4; ++at) tensor_words(&operands.b[reg]->lane[8 * at], two[at]);
     const Int8 low01 = FA4_EMU_MIX(two[0], two[1], 0, 8, 1, 9, 4, 12, 5, 13);
     const Int8 low23 = FA4_EMU_MIX(two[2], two[3], 0, 8, 1, 9, 4, 12, 5, 13);
@@ -97,7 +97,7 @@ FA4_EMU_INLINE void tensor_align_eight(const TensorNumbers& numbers, size_t row,
   const int32_t* low = numbers.a_exponent[reg][0].number + 4 * (row % 8);
   const int32_t* high = numbers.a_exponent[reg][1].number + 4 * (row % 8);
   const Int8* b = numbers.b_exponent + 8 * eight;
-#pragma GCC unroll 4
+  FA4_EMU_UNROLL(4)
   for (int pair = 0; pair < 4; ++pair) {
     const Int8 first = b[2 * pair] + low[pair];
     largest = largest > first ? largest : first;
@@ -136,7 +136,7 @@ FA4_EMU_INLINE void tensor_add_eight(const TensorNumbers& numbers, size_t row, s
   const float* low = numbers.a[reg][0].number + 4 * (row % 8);
   const float* high = numbers.a[reg][1].number + 4 * (row % 8);
   const Float8* b = numbers.b + 8 * eight;
-#pragma GCC unroll 4
+  FA4_EMU_UNROLL(4)
   for (int pair = 0; pair < 4; ++pair) {
     sum += __builtin_convertvector(b[2 * pair] * low[pair] * scale, Int8);
     sum += __builtin_convertvector(b[2 * pair + 1] * high[pair] * scale, Int8);
@@ -201,7 +201,7 @@ void tensor_exact(const TensorKind& kind, const TensorOperands& rows) {
   tensor_leave_in_memory(numbers);
   bool plain = !tensor_serves<kElement>(range);
   const int fraction_bits = kind.model == TensorModel::Ampere ? 24 : 25;
-#pragma GCC unroll 2
+  FA4_EMU_UNROLL(2)
   for (size_t first = 0; first < kK / 8 && !plain; first += kStep) {
     Int8 bad = {};
     tensor_align<kElement, kHalf>(numbers, first, first + kStep, bad);
@@ -223,9 +223,9 @@ using TensorFastA = Wide[kK / 4][2][kTensorVectors];
 
 template <TensorElement kElement, size_t kK>
 FA4_EMU_INLINE void tensor_load_fast_a(const TensorOperands& operands, TensorFastA<kK>& a) {
-#pragma GCC unroll 4
+  FA4_EMU_UNROLL(4)
   for (size_t reg = 0; reg < kK / 4; ++reg) {
-#pragma GCC unroll 4
+    FA4_EMU_UNROLL(4)
     for (size_t v = 0; v < kTensorVectors; ++v) {
       WideBits words;
       std::memcpy(&words, &operands.a[reg]->lane[kWide * v], sizeof words);
@@ -253,14 +253,14 @@ template <int kPair, size_t kK>
 FA4_EMU_INLINE void tensor_add_pair(const TensorFastA<kK>& a, const Float8* b_of_k, size_t first,
                                     size_t eight, TensorSums& sums) {
   const float* const b = reinterpret_cast<const float*>(b_of_k + 8 * eight + 2 * kPair);
-#pragma GCC unroll 2
+  FA4_EMU_UNROLL(2)
   for (size_t half = 0; half < 2; ++half) {
     Wide b_even, b_odd;
     tensor_repeat(b + 8 * half, b_even);
     tensor_repeat(b + 8 * half + 4, b_odd);
-#pragma GCC unroll 2
+    FA4_EMU_UNROLL(2)
     for (size_t rows8 = first; rows8 < first + kTensorEights; ++rows8) {
-#pragma GCC unroll 4
+      FA4_EMU_UNROLL(4)
       for (size_t v = 0; v < kTensorVectors; ++v) {
         Wide four;
         tensor_spread<kPair>(a[rows8 + 2 * eight][half][v], four);
@@ -283,17 +283,17 @@ void tensor_fast(const TensorKind&, const TensorOperands& rows) {
   tensor_leave_in_memory(numbers.b);
   tensor_load_fast_a<kElement, kK>(operands, a);
   if constexpr (kWide == 8) tensor_leave_in_memory(a);  // there are not enough registers
-#pragma GCC unroll 2
+  FA4_EMU_UNROLL(2)
   for (size_t rows8 = 0; rows8 < 2; ++rows8) {
-#pragma GCC unroll 4
+    FA4_EMU_UNROLL(4)
     for (size_t v = 0; v < kTensorVectors; ++v) {
       tensor_load_wide<kHalf>(operands.c.data(), rows8, kWide * v, sums.even[rows8][v],
                               sums.odd[rows8][v]);
     }
   }
-#pragma GCC unroll 2
+  FA4_EMU_UNROLL(2)
   for (size_t first = 0; first < 2; first += kTensorEights) {
-#pragma GCC unroll 2
+    FA4_EMU_UNROLL(2)
     for (size_t eight = 0; eight < kK / 8; ++eight) {
       tensor_add_pair<0, kK>(a, numbers.b, first, eight, sums);
       tensor_add_pair<1, kK>(a, numbers.b, first, eight, sums);
@@ -301,9 +301,9 @@ void tensor_fast(const TensorKind&, const TensorOperands& rows) {
       tensor_add_pair<3, kK>(a, numbers.b, first, eight, sums);
     }
   }
-#pragma GCC unroll 2
+  FA4_EMU_UNROLL(2)
   for (size_t rows8 = 0; rows8 < 2; ++rows8) {
-#pragma GCC unroll 4
+    FA4_EMU_UNROLL(4)
     for (size_t v = 0; v < kTensorVectors; ++v) {
       tensor_store_wide<kHalf>(operands.d.data(), rows8, kWide * v, sums.even[rows8][v],
                                sums.odd[rows8][v]);

@@ -14,22 +14,6 @@
 #define FA4_EMU_JOIN(low, high) __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7)
 #define FA4_EMU_MIX(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 
-// What a file defines for each instruction set: FA4_EMU_TARGET, a namespace; FA4_EMU_WIDTH, numbers of the widest vectors; and for such
-// vectors FA4_EMU_FMA(a, b, c), and FA4_EMU_REPEAT(from, to), four numbers of memory again and again.
-#define FA4_EMU_ADD_PRODUCT(a, b, c) ((a) * (b) + (c))
-#define FA4_EMU_REPEAT_4(from, to)                 \
-  do {                                             \
-    Float4 numbers_;                               \
-    std::memcpy(&numbers_, from, sizeof numbers_); \
-    (to) = FA4_EMU_JOIN(numbers_, numbers_);       \
-  } while (false)
-#define FA4_EMU_FMA_AVX2(a, b, c) __builtin_ia32_vfmaddps256(a, b, c)
-#define FA4_EMU_REPEAT_AVX2(from, to) \
-  (to) = reinterpret_cast<Wide>(_mm256_broadcast_ps(reinterpret_cast<const __m128*>(from)))
-#define FA4_EMU_FMA_AVX512(a, b, c) __builtin_ia32_vfmaddps512_mask(a, b, c, 0xffff, 4)
-#define FA4_EMU_REPEAT_AVX512(from, to) \
-  (to) = reinterpret_cast<Wide>(_mm512_maskz_broadcast_f32x4(0xffff, _mm_loadu_ps(from)))
-
 namespace fa4::emu::isa {
 
 // Whether this processor runs what is compiled for them.

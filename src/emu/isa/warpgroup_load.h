@@ -127,7 +127,7 @@ FA4_EMU_INLINE void warpgroup_words_of_b(const WarpgroupProduct& product, size_t
   const std::byte* const bytes = product.b->bytes.data();
   if (!product.b->mn_major) {
     const std::byte* const columns = bytes + 8 * eight * kWarpgroupKBytes;
-#pragma GCC unroll 8
+    FA4_EMU_UNROLL(8)
     for (uint32_t column = 0; column < 8; ++column) {
       std::memcpy(&words[warpgroup_column(column)], columns + size_t{column} * kWarpgroupKBytes,
                   sizeof words[0]);
@@ -136,7 +136,7 @@ FA4_EMU_INLINE void warpgroup_words_of_b(const WarpgroupProduct& product, size_t
   }
   using Halves [[gnu::vector_size(16)]] = uint16_t;
   const size_t line = product.n * sizeof(uint16_t);
-#pragma GCC unroll 8
+  FA4_EMU_UNROLL(8)
   for (size_t m = 0; m < 8; ++m) {
     Halves low, high;
     std::memcpy(&low, bytes + 2 * m * line + eight * sizeof low, sizeof low);
@@ -165,7 +165,7 @@ FA4_EMU_INLINE void warpgroup_load_b(const WarpgroupProduct& product, WarpgroupN
     Int8 most = {};
     Int8 words[8];
     warpgroup_words_of_b(product, eight, words);
-#pragma GCC unroll 8
+    FA4_EMU_UNROLL(8)
     for (size_t m = 0; m < 8; ++m) {
       warpgroup_store_b<kElement, 0, kExponents>(words[m], eight, m, numbers, most);
       warpgroup_store_b<kElement, 1, kExponents>(words[m], eight, m, numbers, most);

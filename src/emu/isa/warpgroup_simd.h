@@ -23,9 +23,9 @@ FA4_EMU_INLINE void warpgroup_add(const float* a, const float* b, Wide (&even)[4
   Wide b_even, b_odd, numbers[4];
   tensor_repeat(b, b_even);
   tensor_repeat(b + 4, b_odd);
-#pragma GCC unroll 4
+  FA4_EMU_UNROLL(4)
   for (size_t j = 0; j < 4; ++j) std::memcpy(&numbers[j], a + j * kWide, sizeof numbers[j]);
-#pragma GCC unroll 4
+  FA4_EMU_UNROLL(4)
   for (size_t j = 0; j < 4; ++j) {
     even[j] = FA4_EMU_FMA(numbers[j], b_even, even[j]);
     odd[j] = FA4_EMU_FMA(numbers[j], b_odd, odd[j]);
@@ -36,12 +36,12 @@ FA4_EMU_INLINE void warpgroup_add(const float* a, const float* b, Wide (&even)[4
 template <bool kHalf, int kK>
 FA4_EMU_INLINE void warpgroup_tile_fast(const WarpgroupNumbers<kK>& numbers, size_t eight,
                                         Row* const* d, bool accumulate) {
-#pragma GCC unroll 2
+  FA4_EMU_UNROLL(2)
   for (size_t first = 0; first < 2 * kLanes; first += 4 * kWide) {
     const auto rows8_of = [&](size_t j) { return (first + j * kWide) / kLanes; };
     const auto lane_of = [&](size_t j) { return (first + j * kWide) % kLanes; };
     Wide even[4], odd[4];
-#pragma GCC unroll 4
+    FA4_EMU_UNROLL(4)
     for (size_t j = 0; j < 4; ++j) {
       even[j] = odd[j] = Wide{};
       if (accumulate) tensor_load_wide<kHalf>(d, rows8_of(j), lane_of(j), even[j], odd[j]);
@@ -50,10 +50,10 @@ FA4_EMU_INLINE void warpgroup_tile_fast(const WarpgroupNumbers<kK>& numbers, siz
     const float* b = numbers.b[eight][0];
     asm("" : "+r"(a), "+r"(b));  // one address each, and no sums of them kept in memory
     for (size_t k = 0; k < kK; k += 8, a += size_t{8} * 2 * kLanes, b += 8 * 8) {
-#pragma GCC unroll 8
+      FA4_EMU_UNROLL(8)
       for (size_t i = 0; i < 8; ++i) warpgroup_add(a + i * 2 * kLanes, b + i * 8, even, odd);
     }
-#pragma GCC unroll 4
+    FA4_EMU_UNROLL(4)
     for (size_t j = 0; j < 4; ++j) {
       tensor_store_wide<kHalf>(d, rows8_of(j), lane_of(j), even[j], odd[j]);
     }
@@ -112,7 +112,7 @@ FA4_EMU_INLINE bool warpgroup_tile_exact(const WarpgroupNumbers<kK>& numbers, si
       if (accumulate) tensor_load_lanes<kHalf>(d, rows8, 8 * j, c[0], c[1]);
       warpgroup_exponents_of_c<kHalf, kBias>(c[0], largest[0], bad);
       warpgroup_exponents_of_c<kHalf, kBias>(c[1], largest[1], bad);
-#pragma GCC unroll 4
+      FA4_EMU_UNROLL(4)
       for (size_t k = 0; k < kK; ++k) {
         Int8 a, b_even, b_odd;
         std::memcpy(&a, numbers.a_exponent[k][row], sizeof a);
@@ -130,7 +130,7 @@ FA4_EMU_INLINE bool warpgroup_tile_exact(const WarpgroupNumbers<kK>& numbers, si
                       __builtin_convertvector(c[1] * scale[1], Int8)};
       Int8 firsts[2] = {Int8{}, Int8{}};
       for (size_t part = 0; part < (kNarrow ? 1 : 2); ++part) {
-#pragma GCC unroll 4
+        FA4_EMU_UNROLL(4)
         for (size_t i = 0; i < (kNarrow ? kK : 8); ++i) {
           const size_t k = 8 * part + i;
           Float8 a, b_even, b_odd;
