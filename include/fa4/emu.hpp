@@ -6,14 +6,53 @@
 
 #include <dlfcn.h>
 
+#include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "fa4/emu.h"
 
 namespace fa4 {
 inline namespace emu_face {  // its own names, whatever else a program links
+
+// What a kernel calls its warps, shared memory and tensor memory (fa4emu_labels), with the names themselves.
+class MachineLabels {
+ public:
+  MachineLabels() = default;
+  MachineLabels(MachineLabels&&) = default;
+  MachineLabels& operator=(MachineLabels&&) = default;
+
+  // Warps of a CTA.
+  void add_warps(std::string name, uint32_t first, uint32_t last) {
+    warps_.push_back({first, last, keep(std::move(name))});
+  }
+  // `count` elements from `offset` on, in bytes from the start of the dynamic shared memory.
+  void add_shared(std::string name, uint32_t offset, uint32_t bytes, uint32_t count) {
+    shared_.push_back({keep(std::move(name)), offset, bytes, count, 0});
+  }
+  // `count` elements from `column` on.
+  void add_tensor(std::string name, uint32_t column, uint32_t columns, uint32_t count) {
+    tensor_.push_back({keep(std::move(name)), column, columns, count});
+  }
+
+  // As a launch takes them. Valid while this object lives and gets no more of them.
+  fa4emu_labels given() const {
+    return {sizeof(fa4emu_labels), warps_.data(),  warps_.size(), shared_.data(),
+            shared_.size(),        tensor_.data(), tensor_.size()};
+  }
+
+ private:
+  const char* keep(std::string name) { return names_.emplace_back(std::move(name)).c_str(); }
+
+  std::deque<std::string> names_;  // which do not move when more come
+  std::vector<fa4emu_warp_label> warps_;
+  std::vector<fa4emu_shared_label> shared_;
+  std::vector<fa4emu_tensor_label> tensor_;
+};
 
 class MachineLibrary {
  public:

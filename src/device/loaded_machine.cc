@@ -33,27 +33,16 @@ Status add_to_file(const std::string& path, const char* text) {
 }  // namespace
 
 EmulatedKernel::EmulatedKernel(std::string text, const plan::KernelSpec& spec)
-    : ptx(std::move(text)),
-      entry(spec.entry),
-      warps(spec.warps),
-      shared(spec.shared),
-      tensor(spec.tensor) {
-  for (const plan::WarpLabel& label : warps) {
-    warp_labels.push_back({label.first, label.last, label.name.c_str()});
+    : ptx(std::move(text)), entry(spec.entry) {
+  for (const plan::WarpLabel& label : spec.warps) {
+    labels.add_warps(label.name, label.first, label.last);
   }
-  for (const plan::SharedLabel& label : shared) {
-    shared_labels.push_back({label.name.c_str(), label.offset, label.bytes, label.count, 0});
+  for (const plan::SharedLabel& label : spec.shared) {
+    labels.add_shared(label.name, label.offset, label.bytes, label.count);
   }
-  for (const plan::TensorLabel& label : tensor) {
-    tensor_labels.push_back({label.name.c_str(), label.column, label.columns, label.count});
+  for (const plan::TensorLabel& label : spec.tensor) {
+    labels.add_tensor(label.name, label.column, label.columns, label.count);
   }
-  labels.struct_size = sizeof(labels);
-  labels.warps = warp_labels.data();
-  labels.num_warps = warp_labels.size();
-  labels.shared = shared_labels.data();
-  labels.num_shared = shared_labels.size();
-  labels.tensor = tensor_labels.data();
-  labels.num_tensor = tensor_labels.size();
 }
 
 Status LoadedMachine::open(const MachineLibrary& library, int arch,
@@ -149,7 +138,8 @@ Status LoadedMachine::launch(const Step& step) {
   }
   config.params = params.data();
   config.param_bytes = params.size();
-  config.labels = &kernel.labels;
+  const fa4emu_labels labels = kernel.labels.given();
+  config.labels = &labels;
   fa4emu_report* made = nullptr;
   FA4_RETURN_IF_ERROR(from_machine(*library_, library_->launch(machine_.get(), &config, &made),
                                    fmt::format("launch of {}", kernel.entry)));

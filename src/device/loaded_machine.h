@@ -5,7 +5,6 @@
 #include <map>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "device/device.h"
 #include "device/machine_settings.h"
@@ -16,17 +15,9 @@ namespace fa4::device {
 // What Kernel::handle of an emulated device points to.
 struct EmulatedKernel {
   EmulatedKernel(std::string text, const plan::KernelSpec& spec);
-  EmulatedKernel(const EmulatedKernel&) = delete;
-  EmulatedKernel& operator=(const EmulatedKernel&) = delete;
 
   std::string ptx, entry;
-  std::vector<plan::WarpLabel> warps;
-  std::vector<plan::SharedLabel> shared;
-  std::vector<plan::TensorLabel> tensor;
-  std::vector<fa4emu_warp_label> warp_labels;  // the same, in the machine's words
-  std::vector<fa4emu_shared_label> shared_labels;
-  std::vector<fa4emu_tensor_label> tensor_labels;
-  fa4emu_labels labels{};
+  MachineLabels labels;
 };
 
 // The machine of one set of settings.

@@ -100,7 +100,8 @@ MachineLibrary::Report launch(const MachineLibrary& library, fa4emu_machine* mac
   std::copy(spec.block.begin(), spec.block.end(), config.block);
   std::copy(spec.cluster.begin(), spec.cluster.end(), config.cluster);
   config.dynamic_shared_bytes = spec.dynamic_shared_bytes;
-  config.labels = spec.labels.labels();
+  const fa4emu_labels labels = spec.labels.given();
+  config.labels = &labels;
   config.params = params.data();
   config.param_bytes = params.size();
   fa4emu_report* report = nullptr;

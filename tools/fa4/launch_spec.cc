@@ -191,7 +191,7 @@ LaunchSpec read_launch_spec(const std::string& path) {
   const Json outputs = json.value("outputs", Json::array());
   if (!outputs.is_array()) bad_input("outputs is {}; it must be a list", text_of_json(outputs));
   for (const Json& name : outputs) spec.outputs.push_back(to_text(name, "an output"));
-  if (json.contains("labels")) spec.labels.read(json["labels"]);
+  if (json.contains("labels")) read_labels(json["labels"], &spec.labels);
   check_references(spec);
   return spec;
 }

@@ -47,7 +47,7 @@ struct LaunchSpec {
   std::vector<SpecParam> params;  // by offset
   std::vector<SpecBuffer> buffers;
   std::vector<std::string> outputs;
-  SpecLabels labels;
+  MachineLabels labels;
 
   SpecBuffer* find(const std::string& name);
 };

@@ -31,7 +31,7 @@ std::pair<uint32_t, uint32_t> warps_of(std::string_view text) {
 
 }  // namespace
 
-void SpecLabels::read(const Json& item) {
+void read_labels(const Json& item, MachineLabels* labels) {
   check_members(item, "labels", {"warps", "shared", "tensor"});
   const Json warps = item.value("warps", Json::object());
   if (!warps.is_object()) {
@@ -39,9 +39,9 @@ void SpecLabels::read(const Json& item) {
   }
   for (const auto& [range, name] : warps.items()) {
     const std::pair<uint32_t, uint32_t> which = warps_of(range);
-    warps_.push_back({to_text(name, "labels.warps." + range), which.first, which.second});
+    labels->add_warps(to_text(name, "labels.warps." + range), which.first, which.second);
   }
-  const auto read_places = [&](const char* kind, const char* form, std::vector<Shared>* labels) {
+  const auto read_places = [&](const char* kind, const char* form, const auto& add) {
     const Json places = item.value(kind, Json::object());
     if (!places.is_object()) {
       bad_input("labels.{} is {}; it must be an object", kind, text_of_json(places));
@@ -52,36 +52,14 @@ void SpecLabels::read(const Json& item) {
         bad_input("{} is {}; it must be [{}] or [{}, count]", where, text_of_json(place), form,
                   form);
       }
-      labels->push_back({name, to_word(place[0], where), to_word(place[1], where),
-                         place.size() == 3 ? to_word(place[2], where) : 1});
+      add(name, to_word(place[0], where), to_word(place[1], where),
+          place.size() == 3 ? to_word(place[2], where) : 1);
     }
   };
-  read_places("shared", "offset, bytes", &shared_);
-  read_places("tensor", "column, columns", &tensor_);
-}
-
-const fa4emu_labels* SpecLabels::labels() {
-  if (warps_.empty() && shared_.empty() && tensor_.empty()) return nullptr;
-  given_warps_.clear();
-  given_tensor_.clear();
-  given_shared_.clear();
-  for (const Warps& label : warps_) {
-    given_warps_.push_back({label.first, label.last, label.name.c_str()});
-  }
-  for (const Shared& label : shared_) {
-    given_shared_.push_back({label.name.c_str(), label.offset, label.bytes, label.count, 0});
-  }
-  for (const Shared& label : tensor_) {
-    given_tensor_.push_back({label.name.c_str(), label.offset, label.bytes, label.count});
-  }
-  given_.struct_size = sizeof(given_);
-  given_.warps = given_warps_.data();
-  given_.num_warps = given_warps_.size();
-  given_.shared = given_shared_.data();
-  given_.num_shared = given_shared_.size();
-  given_.tensor = given_tensor_.data();
-  given_.num_tensor = given_tensor_.size();
-  return &given_;
+  read_places("shared", "offset, bytes",
+              [&](const auto&... place) { labels->add_shared(place...); });
+  read_places("tensor", "column, columns",
+              [&](const auto&... place) { labels->add_tensor(place...); });
 }
 
 }  // namespace fa4::cli
