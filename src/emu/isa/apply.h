@@ -48,9 +48,7 @@ inline void put(Row* to, int lane, T value) {
     to[0].lane[lane] = value.low;
     to[1].lane[lane] = value.high;
   } else if constexpr (sizeof(T) == 8) {
-    const auto bits = std::bit_cast<uint64_t>(value);
-    to[0].lane[lane] = static_cast<uint32_t>(bits);
-    to[1].lane[lane] = static_cast<uint32_t>(bits >> 32);
+    store64(to, lane, value);
   } else if constexpr (sizeof(T) == 4) {
     to->lane[lane] = std::bit_cast<uint32_t>(value);
   } else if constexpr (sizeof(T) == 2) {

@@ -94,7 +94,7 @@ Outcome atomic(Warp& warp, const Instr& i) {
     }
     if constexpr (Returns) {
       if constexpr (sizeof(T) == 8) {
-        store64<T>(warp, i.dst, lane, old);
+        store64<T>(&warp.rows[i.dst], lane, old);
       } else {
         warp.rows[i.dst].lane[lane] = std::bit_cast<uint32_t>(old);
       }

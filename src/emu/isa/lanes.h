@@ -103,10 +103,10 @@ inline T load64(const Warp& warp, uint16_t row, int lane) {
 }
 
 template <class T>
-inline void store64(Warp& warp, uint16_t row, int lane, T value) {
+inline void store64(Row* rows, int lane, T value) {
   const auto bits = std::bit_cast<uint64_t>(value);
-  warp.rows[row].lane[lane] = static_cast<uint32_t>(bits);
-  warp.rows[row + 1].lane[lane] = static_cast<uint32_t>(bits >> 32);
+  rows[0].lane[lane] = static_cast<uint32_t>(bits);
+  rows[1].lane[lane] = static_cast<uint32_t>(bits >> 32);
 }
 
 // The lanes of a mask take the bits of `value`; the others keep theirs.

@@ -72,7 +72,7 @@ Outcome barrier_arrive(Warp& warp, const Instr& i) {
                                  .completes = (flags & kArriveNoComplete) == 0,
                                  .releases = (flags & kArriveRelaxed) == 0};
     const uint64_t state = arrive_at_barrier(warp, address, lane, arrival);
-    if ((flags & kArriveReturns) != 0) store64(warp, i.dst, lane, state);
+    if ((flags & kArriveReturns) != 0) store64(&warp.rows[i.dst], lane, state);
   });
   return Outcome::Yield;
 }

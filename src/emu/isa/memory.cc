@@ -289,7 +289,7 @@ Instr decode_prefetch(Decoder& decoder, const Words&, const ptx::Instruction& te
 
 // createpolicy: a hint in a register, which nobody reads.
 Outcome make_policy(Warp& warp, const Instr& i) {
-  for_active(warp, [&](int lane) { store64<uint64_t>(warp, i.dst, lane, 0); });
+  for_active(warp, [&](int lane) { store64<uint64_t>(&warp.rows[i.dst], lane, 0); });
   return Outcome::Next;
 }
 

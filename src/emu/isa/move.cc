@@ -142,7 +142,7 @@ template <uint64_t Window, bool ToSpace>
 Outcome convert_address(Warp& warp, const Instr& i) {
   for_active(warp, [&](int lane) {
     const auto address = load64<uint64_t>(warp, i.a, lane);
-    store64<uint64_t>(warp, i.dst, lane, ToSpace ? address & ~Window : address | Window);
+    store64<uint64_t>(&warp.rows[i.dst], lane, ToSpace ? address & ~Window : address | Window);
   });
   return Outcome::Next;
 }
