@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The labels of a SPEC.json: what the kernel calls its warps and its shared memory.
+// The labels of a SPEC.json: what the kernel calls its warps, shared memory and tensor memory.
 #pragma once
 
 #include "fa4/emu.hpp"
