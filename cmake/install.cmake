@@ -3,14 +3,10 @@
 include(CMakePackageConfigHelpers)
 
 set(fa4_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/fa4)
-install(TARGETS fa4 EXPORT fa4-targets)
-install(TARGETS fa4_command)
-if(TARGET fa4emu)
-  install(TARGETS fa4emu EXPORT fa4-targets)
-  install(TARGETS emurun)
-  install(TARGETS fa4cudart fa4cudart12 fa4cudart13 LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/emurun)
-  install(FILES ${PROJECT_BINARY_DIR}/lib/emurun/libcuda.so.1 DESTINATION ${CMAKE_INSTALL_LIBDIR}/emurun)
-endif()
+install(TARGETS fa4 fa4emu EXPORT fa4-targets)
+install(TARGETS fa4_command emurun)
+install(TARGETS fa4cudart fa4cudart12 fa4cudart13 LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/emurun)
+install(FILES ${PROJECT_BINARY_DIR}/lib/emurun/libcuda.so.1 DESTINATION ${CMAKE_INSTALL_LIBDIR}/emurun)
 install(DIRECTORY include/fa4 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(EXPORT fa4-targets NAMESPACE fa4:: DESTINATION ${fa4_package_dir})
 
